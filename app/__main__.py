@@ -1,0 +1,90 @@
+"""The start-up story: arguments, display, engine, Qt, window."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from app import cli, startup
+from engine.recipe import Recipe
+from engine.spec import RecipeError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run Nablascope; the exit code: 0 all right, 2 could not."""
+    options = cli.parse(sys.argv[1:] if arguments is None else arguments)
+    if options.command == "train":
+        return cli.train(options)
+    try:
+        recipe = cli.find_recipe(options.recipe)
+    except RecipeError as error:
+        return cli.refuse(error)
+    if options.screenshot:
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    elif not startup.has_display():
+        _do_without_display(options)
+    problem = startup.missing_system_libraries() or startup.silent_display()
+    if problem:
+        return cli.refuse(problem)
+    return _open_window(recipe, options)
+
+
+def _do_without_display(options: argparse.Namespace) -> None:
+    """No screen: make a picture instead."""
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    options.screenshot = "nablascope.png"
+    options.steps = cli.WITHOUT_DISPLAY if options.steps is None else options.steps
+    print(
+        f"nablascope: there is no display (DISPLAY and WAYLAND_DISPLAY are not set); training {options.steps} "
+        f"mini-batches and saving the window as {options.screenshot} instead",
+        file=sys.stderr,
+    )
+
+
+def _open_window(recipe: Recipe, options: argparse.Namespace) -> int:
+    """The engine starts first, in its own process, while this one is still importing Qt."""
+    from app.engine_process import EngineProcess
+    from app.logs import log_file, watch_for_crashes
+
+    engine = EngineProcess(log_file("engine.log"))
+    try:
+        from PySide6.QtCore import QSettings
+        from PySide6.QtWidgets import QApplication
+
+        from app import theme
+        from app.link import EngineLink
+        from app.session import Session
+        from app.tasks import screenshot, tell_first_frame
+        from app.window import Window
+    except BaseException:
+        engine.close()
+        raise
+
+    application = QApplication.instance() or QApplication(["nablascope"])
+    assert isinstance(application, QApplication)
+    application.setApplicationName("nablascope")
+    application.setApplicationVersion("0.1.0")
+    watch_for_crashes()
+    settings = QSettings("nablascope", "nablascope")
+    link = EngineLink(engine, log_file("engine.log"))
+    try:
+        session = Session(link, recipe)
+        for_picture = bool(options.screenshot or options.probe_start)
+        appearance = theme.remembered_appearance(application, None if for_picture else settings)
+        window = Window(session, link, appearance, None if for_picture else settings)
+        window.show()
+        if options.probe_start:
+            tell_first_frame(window)
+        elif options.screenshot:
+            screenshot(window, options.steps or 0, options.screenshot)
+        elif options.steps:
+            window.train_when_built(options.steps)
+        return application.exec()
+    finally:
+        link.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

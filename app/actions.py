@@ -1,0 +1,227 @@
+"""Every command of the app, one function each; menu, toolbar and shortcuts are made from this list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSaveFile
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
+
+from app import theme
+from engine.recipe import Recipe
+from engine.spec import RecipeError
+
+if TYPE_CHECKING:
+    from app.window import Window
+
+RECIPES = "Recipes (*.json)"
+
+
+@dataclass(frozen=True)
+class Action:
+    """A command as menus and toolbars need it; the tool tip is its function's docstring."""
+
+    run: Callable[[Window], None]
+    text: str
+    menu: str
+    icon: str = ""
+    keys: tuple[str, ...] = ()
+    section: bool = False  # begins a new section of its menu
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.run.__name__
+
+    @property
+    def tip(self) -> str:
+        """What it does and its key."""
+        keys = f"  ({' or '.join(self.keys)})" if self.keys else ""
+        return (self.run.__doc__ or self.text).rstrip(".") + keys
+
+
+ACTIONS: dict[str, Action] = {}
+
+
+def action(
+    text: str, menu: str, icon: str = "", keys: tuple[str, ...] = (), *, section: bool = False
+) -> Callable[[Callable[[Window], None]], Callable[[Window], None]]:
+    """Make a function a command."""
+
+    def register(run: Callable[[Window], None]) -> Callable[[Window], None]:
+        ACTIONS[run.__name__] = Action(run, text, menu, icon, keys, section)
+        return run
+
+    return register
+
+
+# --- File ---------------------------------------------------------------------------------------
+
+
+@action("&Open recipe…", "&File", "open", ("Ctrl+O",))
+def open_recipe(window: Window) -> None:
+    """Open a recipe from a file."""
+    path, _ = QFileDialog.getOpenFileName(window, "Open recipe", "", RECIPES)
+    if path:
+        load_recipe(window, path)
+
+
+def load_recipe(window: Window, path: str) -> None:
+    """Train by the recipe in a file; says in one sentence why where that cannot be."""
+    try:
+        window.session.use(Recipe.from_file(path))
+    except RecipeError as error:
+        window.session.said.emit(str(error), True)
+
+
+@action("&Save recipe as…", "&File", "save", ("Ctrl+Shift+S",))
+def save_recipe(window: Window) -> None:
+    """Save the recipe as a JSON file."""
+    path, _ = QFileDialog.getSaveFileName(window, "Save recipe", f"{window.session.recipe.name}.json", RECIPES)
+    if path:
+        write_recipe(window, path)
+
+
+def write_recipe(window: Window, path: str) -> None:
+    """Write the recipe to a file, whole or not at all."""
+    file = QSaveFile(path)
+    written = file.open(QSaveFile.OpenModeFlag.WriteOnly) and file.write(window.session.recipe.to_json().encode()) > 0
+    if written and file.commit():
+        window.session.said.emit(f"saved {Path(path).name}", False)
+    else:
+        window.session.said.emit(f"{path} cannot be written ({file.errorString()}); choose another place", True)
+
+
+@action("&Quit", "&File", keys=("Ctrl+Q",), section=True)
+def close_window(window: Window) -> None:
+    """Close Nablascope."""
+    window.close()
+
+
+# --- Edit ---------------------------------------------------------------------------------------
+
+
+@action("&Undo", "&Edit", "undo", ("Ctrl+Z",))
+def undo(window: Window) -> None:
+    """Take the last change of the recipe back."""
+    window.session.undo()
+
+
+@action("&Redo", "&Edit", "redo", ("Ctrl+Shift+Z", "Ctrl+Y"))
+def redo(window: Window) -> None:
+    """Make the change again that was taken back."""
+    window.session.redo()
+
+
+# --- Run ----------------------------------------------------------------------------------------
+
+
+@action("&Play or pause", "&Run", "play", ("Space", "F5"))
+def toggle_play(window: Window) -> None:
+    """Play or pause: one mini-batch after the other."""
+    window.session.toggle_play()
+
+
+@action("Step one &mini-batch", "&Run", "step-batch", ("Right", "Shift+F11"))
+def step_batch(window: Window) -> None:
+    """Compute the next mini-batch, or finish the one that is begun."""
+    window.session.step_batch()
+
+
+@action("Step one &phase", "&Run", "step-phase", ("Down", "F10"))
+def step_phase(window: Window) -> None:
+    """Compute the next operation: batch, one layer forward, loss, one layer backward, or update."""
+    window.session.step_phase()
+
+
+@action("Step &into a phase", "&Run", "step-into", ("Ctrl+Down", "F11"))
+def step_part(window: Window) -> None:
+    """Compute the next part of an operation: grad_W, then grad_b, then grad_x."""
+    window.session.step_part()
+
+
+@action("&Restart with the same weights", "&Run", "restart", ("Home",), section=True)
+def restart(window: Window) -> None:
+    """Back to step 0 with the very weights this run began with."""
+    window.session.restart()
+
+
+@action("Restart with &new weights", "&Run", "restart-new", ("Shift+Home",))
+def restart_with_new_weights(window: Window) -> None:
+    """Back to step 0 with weights drawn anew."""
+    window.session.restart_with_new_weights()
+
+
+@action("&Check gradients", "&Run", "check", ("F9",), section=True)
+def check_gradients(window: Window) -> None:
+    """Hold every analytic gradient of this mini-batch against a numerical one."""
+    window.show_panel("gradient_check")
+    window.session.check("full")
+
+
+@action("&Stop the engine", "&Run", "cancel", section=True)
+def stop_engine(window: Window) -> None:
+    """End whatever the engine is doing, at any time; a new one goes on from the last saved step."""
+    window.link.restart()
+
+
+# --- View ---------------------------------------------------------------------------------------
+
+
+@action("&Light or dark", "&View", "sun", ("Ctrl+T",))
+def toggle_theme(window: Window) -> None:
+    """Change between the light and the dark look."""
+    window.appearance.set_mode("light" if theme.current().name == "dark" else "dark")
+
+
+@action("Look as the s&ystem", "&View")
+def follow_system(window: Window) -> None:
+    """Light or dark as the system has it."""
+    window.appearance.set_mode("system")
+
+
+@action("&Larger text", "&View", keys=("Ctrl++", "Ctrl+="), section=True)
+def zoom_in(window: Window) -> None:
+    """Everything a little larger."""
+    window.appearance.set_point_size(window.appearance.point_size + 1)
+
+
+@action("&Smaller text", "&View", keys=("Ctrl+-",))
+def zoom_out(window: Window) -> None:
+    """Everything a little smaller."""
+    window.appearance.set_point_size(window.appearance.point_size - 1)
+
+
+@action("&Normal text", "&View", keys=("Ctrl+0",))
+def zoom_reset(window: Window) -> None:
+    """Text in its first size."""
+    window.appearance.set_point_size(theme.POINT_SIZE)
+
+
+@action("&Reset layout", "&View", "layout", section=True)
+def reset_layout(window: Window) -> None:
+    """Every panel back to its first place."""
+    window.reset_layout()
+
+
+# --- Help ---------------------------------------------------------------------------------------
+
+
+@action("&Keys", "&Help", keys=("F1",))
+def show_keys(window: Window) -> None:
+    """All keys on one sheet."""
+    rows = "".join(
+        f"<tr><td style='padding-right:18px'><b>{' &nbsp; '.join(a.keys)}</b></td><td>{(a.run.__doc__ or '')}</td></tr>"
+        for a in ACTIONS.values()
+        if a.keys
+    )
+    QMessageBox.information(window, "Keys", f"<table>{rows}</table>")
+
+
+@action("&About Nablascope", "&Help")
+def show_about(window: Window) -> None:
+    """What this is."""
+    QMessageBox.about(window, "Nablascope", f"Nablascope {QApplication.applicationVersion()}: an oscilloscope for backpropagation.")

@@ -1,0 +1,127 @@
+"""The command line: its arguments, and `nablascope train`, which needs no window."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+from engine.recipe import Recipe
+from engine.spec import RecipeError
+from engine.trainer import Trainer
+
+DEFAULT_RECIPE = "digits"
+WITHOUT_DISPLAY = 300  # mini-batches trained for the picture when there is no display
+
+
+def shipped_recipes() -> list[str]:
+    """The names of the recipes that come with Nablascope."""
+    folder = resources.files("resources").joinpath("recipes")
+    return sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
+
+
+def find_recipe(name: str | None) -> Recipe:
+    """The recipe in a file, or the shipped one of that name. Raises RecipeError with one sentence."""
+    name = name or DEFAULT_RECIPE
+    if name in shipped_recipes() and not Path(name).is_file():
+        return Recipe.from_json(resources.files("resources").joinpath(f"recipes/{name}.json").read_bytes())
+    return Recipe.from_file(name)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The arguments; leaves with exit code 2 and a sentence where they are wrong."""
+    arguments = list(arguments)
+    if arguments[:1] == ["train"]:
+        return _train_parser().parse_args(arguments[1:])
+    return _window_parser().parse_args(arguments)
+
+
+def _count(text: str) -> int:
+    number = int(text) if text.isdecimal() else -1
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, not {text!r}")
+    return number
+
+
+def _window_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="nablascope",
+        description="An oscilloscope for backpropagation. `nablascope train RECIPE` trains without a window.",
+    )
+    known = ", ".join(shipped_recipes())
+    parser.add_argument("recipe", nargs="?", metavar="RECIPE", help=f"a recipe's JSON file, or one of {known}")
+    parser.add_argument("--steps", type=_count, metavar="N", help="mini-batches to train at the start")
+    parser.add_argument("--screenshot", metavar="PNG", help="train, save the window as a picture, and end")
+    parser.add_argument("--probe-start", action="store_true", help=argparse.SUPPRESS)  # for the start-up benchmark
+    parser.set_defaults(command="window")
+    return parser
+
+
+def _train_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nablascope train", description="Train a recipe without a window.")
+    parser.add_argument("recipe", metavar="RECIPE", help="a recipe's JSON file, or the name of a shipped one")
+    length = parser.add_mutually_exclusive_group(required=True)
+    length.add_argument("--steps", type=_count, metavar="N", help="mini-batches to train")
+    length.add_argument("--epochs", type=_count, metavar="N", help="passes over the training data")
+    parser.add_argument("--json", action="store_true", help="a line of JSON after each epoch and at the end")
+    parser.set_defaults(command="train")
+    return parser
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train, telling of it after each epoch and at the end; the exit code."""
+    from tqdm import tqdm  # only needed here
+
+    try:
+        trainer = Trainer(find_recipe(arguments.recipe))
+    except RecipeError as error:
+        return refuse(error)
+    steps = arguments.steps if arguments.steps is not None else arguments.epochs * trainer.batches
+    hidden = arguments.json or not sys.stderr.isatty()
+    try:
+        with tqdm(total=steps, unit="step", disable=hidden, leave=False) as bar:
+            for step in range(1, steps + 1):
+                trainer.step()
+                bar.update()
+                if step % trainer.batches == 0 or step == steps:
+                    bar.clear()
+                    print(report(trainer, as_json=arguments.json), flush=True)
+    except KeyboardInterrupt:
+        print(f"stopped at step {trainer.step_count}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def report(trainer: Trainer, *, as_json: bool) -> str:
+    """Where training stands, over the whole training and validation part, as a line of JSON or of text."""
+    loss, accuracy = trainer.evaluate("training")
+    _, validation = trainer.evaluate("validation")
+    frame = trainer.frame()
+    numbers = {
+        "step": frame.step,
+        "epoch": frame.epoch,
+        "loss": loss,
+        "train_accuracy": accuracy,
+        "validation_accuracy": validation,
+    }
+    if as_json:
+        return json_line(numbers)
+    shown = [f"step {frame.step:>6}", f"epoch {frame.epoch:>3}", f"loss {loss:.4g}"]
+    shown += [f"train {accuracy:.1%}"] if math.isfinite(accuracy) else []
+    shown += [f"validation {validation:.1%}"] if math.isfinite(validation) else []
+    return "   ".join(shown)
+
+
+def json_line(numbers: dict[str, float]) -> str:
+    """Numbers as one line of JSON; what is not finite becomes null, which every reader understands."""
+    return json.dumps({name: value if math.isfinite(value) else None for name, value in numbers.items()})
+
+
+def refuse(error: Exception | str) -> int:
+    """Say in one sentence on stderr why not; the exit code for it."""
+    print(f"nablascope: {error}", file=sys.stderr)
+    return 2

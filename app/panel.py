@@ -1,0 +1,87 @@
+"""What a panel is, and how panels are found: every module of app.panels holds one."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import ClassVar, Literal
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtWidgets import QWidget
+
+from app.session import Session
+from engine.frames import Frame
+from engine.protocol import Built, WatchItem
+
+
+class Panel(QWidget):
+    """One subject on screen. It lays itself out in `build`, paints what `draw` gives it, and acts through the session.
+
+    A panel watches tensors and draws only while it is visible.
+    """
+
+    title: ClassVar[str]  # in its title bar
+    hint: ClassVar[str] = ""  # two sentences for the "?" of its title bar
+    area: ClassVar[Literal["left", "centre", "right", "bottom"]]
+    order: ClassVar[int] = 0  # among the panels of its area
+
+    status_changed = Signal(str)  # a short text for the right end of its title bar
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.setObjectName(type(self).__module__.rpartition(".")[2])
+        self.setAccessibleName(self.title)
+        session.built.connect(self._on_built)
+        session.shown.connect(self._on_shown)
+
+    def wanted(self) -> tuple[WatchItem, ...]:
+        """The tensors this panel wants in frames now."""
+        return ()
+
+    def build(self, network: Built) -> None:
+        """A network stands: lay out for it."""
+
+    def draw(self, frame: Frame) -> None:
+        """The cursor moved: show this frame."""
+
+    def rewatch(self) -> None:
+        """Tell the session what is wanted now; to be called when `wanted` would answer otherwise than before."""
+        shown = self.isVisible() and self.session.network is not None
+        self.session.watch(self, self.wanted() if shown else ())
+
+    def _on_built(self, network: Built) -> None:
+        self.build(network)
+        self.rewatch()
+
+    def _on_shown(self, frame: Frame) -> None:
+        if self.isVisible():
+            self.draw(frame)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Watch again, and catch up with the frame shown."""
+        super().showEvent(event)
+        self.rewatch()
+        if self.session.frame is not None:
+            self.draw(self.session.frame)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """What is not seen is not watched."""
+        super().hideEvent(event)
+        self.session.watch(self, ())
+
+
+def find_panels() -> list[type[Panel]]:
+    """The panel of every module of app.panels, by area and order."""
+    import app.panels
+
+    found = []
+    for module in pkgutil.iter_modules(app.panels.__path__):
+        names = vars(importlib.import_module(f"app.panels.{module.name}")).values()
+        found += [
+            kind
+            for kind in names
+            if isinstance(kind, type) and issubclass(kind, Panel) and kind.__module__.endswith(f".{module.name}")
+        ]
+    return sorted(found, key=lambda kind: (kind.area, kind.order))

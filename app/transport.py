@@ -1,0 +1,165 @@
+"""The bar at the top: the buttons that move in time, what has just been computed, and the learning rate."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import inspect
+from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from app import theme
+from app.icons import icon
+from app.session import Session
+from app.widgets.fields import NumberField
+from engine.frames import Frame, Phase
+from engine.protocol import Built
+from engine.recipe import Recipe
+
+RATES: tuple[tuple[str, float | None], ...] = (
+    ("1 a second", 1.0),
+    ("3 a second", 3.0),
+    ("10 a second", 10.0),
+    ("30 a second", 30.0),
+    ("full speed", None),
+)
+
+
+class Transport(QWidget):
+    """Buttons, position line, speed and learning rate; the buttons are the window's actions."""
+
+    def __init__(self, session: Session, actions: dict[str, QAction], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self._play = actions["toggle_play"]
+        row = QHBoxLayout(self)
+        row.setContentsMargins(4, 2, 4, 2)
+        row.setSpacing(6)
+        for name in ("restart", "restart_with_new_weights", "", "step_part", "step_phase", "toggle_play", "step_batch"):
+            if not name:
+                row.addSpacing(8)
+                continue
+            row.addWidget(self._button(actions[name]))
+        row.addSpacing(4)
+        row.addWidget(self._speed())
+        row.addSpacing(14)
+        row.addLayout(self._position_lines(), 1)
+        row.addWidget(QLabel("learning rate"))
+        row.addWidget(self._rate_field())
+        row.addSpacing(8)
+        row.addWidget(self._button(actions["check_gradients"]))
+        row.addWidget(self._button(actions["toggle_theme"]))
+        session.built.connect(self._on_built)
+        session.shown.connect(self._on_shown)
+        session.playing_changed.connect(self._on_playing)
+        session.recipe_changed.connect(self._on_recipe)
+        self._on_recipe(session.recipe)
+        self._on_playing(False)
+
+    def _button(self, action: QAction) -> QToolButton:
+        button = QToolButton(self)
+        button.setDefaultAction(action)
+        button.setIconSize(QSize(20, 20))
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the transport
+        button.setAccessibleName(action.text().replace("&", ""))
+        if action is self._play:
+            self._play_button = button
+        return button
+
+    def _speed(self) -> QComboBox:
+        box = QComboBox(self)
+        for text, rate in RATES:
+            box.addItem(text, rate)
+        box.setCurrentIndex(len(RATES) - 1)
+        box.setToolTip("How many mini-batches a second to play")
+        box.setAccessibleName("playing speed")
+        box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        box.currentIndexChanged.connect(lambda i: self.session.set_rate(RATES[i][1]))
+        return box
+
+    def _position_lines(self) -> QVBoxLayout:
+        self.where, self.what = QLabel("starting the engine …"), QLabel("")
+        font = theme.tabular(self.where.font())
+        font.setBold(True)
+        self.where.setFont(font)
+        lines = QVBoxLayout()
+        lines.setSpacing(0)
+        for label in (self.where, self.what):
+            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
+            lines.addWidget(label)
+        self.where.setAccessibleName("position")
+        self.what.setAccessibleName("phase")
+        return lines
+
+    def _rate_field(self) -> NumberField:
+        field = next(f for f in inspect.type_info(type(self.session.recipe.optimizer)).fields if f.name == "lr")  # type: ignore[attr-defined]
+        kind = field.type.type if isinstance(field.type, inspect.Metadata) else field.type
+        self.rate = NumberField(kind, self)
+        self.rate.setAccessibleName("learning rate")
+        self.rate.setToolTip("Size of an update step; a change applies at the next step, without a restart")
+        self.rate.setFixedWidth(80)
+        self.rate.entered.connect(self._set_rate)
+        self.rate.problem.connect(lambda text: self.session.said.emit(f"learning rate {text}", True))
+        return self.rate
+
+    def _set_rate(self, rate: float) -> None:
+        recipe = self.session.recipe
+        optimizer = msgspec.structs.replace(recipe.optimizer, lr=float(rate))
+        self.session.use(msgspec.structs.replace(recipe, optimizer=optimizer), "optimizer.lr")
+
+    # --- what the session says ----------------------------------------------------------------
+
+    def _on_recipe(self, recipe: Recipe) -> None:
+        self.rate.set_value(recipe.optimizer.lr)
+
+    def _on_playing(self, playing: bool) -> None:
+        name = "pause" if playing else "play"
+        self._play.setIcon(icon(name, theme.current(), "on_accent"))
+        self._play_button.setAccessibleName(name)
+        theme.mark(self._play_button, "primary")
+
+    def _on_built(self, network: Built) -> None:
+        self._network = network
+
+    def _on_shown(self, frame: Frame) -> None:
+        network = self.session.network
+        assert network is not None
+        if frame.step == 0:
+            where = f"ready · {network.batches} mini-batches of {network.recipe.batch_size} an epoch"
+        else:
+            where = f"epoch {frame.epoch} · batch {frame.batch} of {frame.batches} · step {frame.step:,}"
+        self.where.setText(where)
+        self.what.setText(tell_phase(frame.phase, network))
+        backward = frame.phase is not None and frame.phase.kind == "backward"
+        colour = theme.current().backward_text if backward else theme.current().forward_text
+        if frame.phase is None or frame.phase.kind == "update":
+            colour = theme.current().muted
+        if colour != self.what.property("colour"):
+            self.what.setProperty("colour", colour)
+            self.what.setStyleSheet(f"color: {colour}")
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Icons and colours follow the theme."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_play_button"):
+            self._on_playing(self.session.playing)
+            if self.session.frame is not None:
+                self._on_shown(self.session.frame)
+
+
+def tell_phase(phase: Phase | None, network: Built) -> str:
+    """What has just been computed, in one line: which phase, of which layer, by which formula."""
+    if phase is None:
+        return "nothing computed yet: step with → (mini-batch) or ↓ (phase)"
+    if phase.kind == "batch":
+        return f"batch — {network.recipe.batch_size} samples drawn"
+    if phase.kind == "loss":
+        return f"loss — {network.loss_formulas.get('forward', network.loss_title)}"
+    if phase.kind == "update":
+        return f"update — {network.update_formula}"
+    assert phase.layer is not None
+    layer, count = network.layers[phase.layer], len(network.layers)
+    number = phase.layer + 1 if phase.kind == "forward" else count - phase.layer
+    formula = layer.formulas.get(phase.part or phase.kind, "")
+    return f"{phase.kind} {number} of {count} — layer {phase.layer}: {layer.caption} — {formula}"

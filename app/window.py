@@ -1,0 +1,303 @@
+"""The main window: docks, menus, the bar at the top and the line at the bottom. No logic."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, QSize, Qt
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QApplication,
+    QComboBox,
+    QDockWidget,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QMenu,
+    QToolBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app import theme
+from app.actions import ACTIONS, load_recipe
+from app.icons import icon
+from app.link import EngineLink
+from app.panel import Panel, find_panels
+from app.session import Session
+from app.transport import Transport
+
+STATE_VERSION = 1
+AREAS = {
+    "left": Qt.DockWidgetArea.LeftDockWidgetArea,
+    "right": Qt.DockWidgetArea.RightDockWidgetArea,
+    "bottom": Qt.DockWidgetArea.BottomDockWidgetArea,
+}
+FIRST_SIZE = QSize(1440, 900)
+
+
+class Card(QFrame):
+    """A frame around a panel; with a small title bar above it unless the panel's dock has one."""
+
+    def __init__(self, panel: Panel, parent: QWidget, *, titled: bool) -> None:
+        super().__init__(parent)
+        theme.mark(self, "card")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(1, 1, 1, 1)
+        column.setSpacing(0)
+        if titled:
+            column.addWidget(TitleBar(panel, self))
+        column.addWidget(panel, 1)
+
+
+class TitleBar(QWidget):
+    """The title of a panel; in a dock it is what one drags."""
+
+    def __init__(self, panel: Panel, parent: QWidget) -> None:
+        super().__init__(parent)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(11, 7, 8, 3)
+        title, status = QLabel(panel.title), QLabel()
+        theme.mark(title, "title")
+        theme.mark(status, "muted")
+        status.setFont(theme.tabular(status.font()))
+        status.setAccessibleName(f"{panel.title}: status")
+        self.setToolTip(panel.hint)
+        row.addWidget(title)
+        row.addStretch(1)
+        row.addWidget(status)
+        panel.status_changed.connect(status.setText)
+        if isinstance(parent, QDockWidget):
+            close = QToolButton(self)
+            close.setText("×")
+            close.setAutoRaise(True)
+            close.setProperty("role", "quiet")
+            close.setToolTip(f"Close {panel.title}; the View menu brings it back")
+            close.setAccessibleName(f"close {panel.title}")
+            close.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            close.clicked.connect(parent.close)
+            row.addWidget(close)
+
+
+class Window(QMainWindow):
+    """Nablascope's window."""
+
+    def __init__(
+        self, session: Session, link: EngineLink, appearance: theme.Appearance, settings: QSettings | None = None
+    ) -> None:
+        super().__init__()
+        self.session, self.link, self.appearance, self._settings = session, link, appearance, settings
+        self.setWindowIcon(icon("nabla", theme.current()))
+        self.setAcceptDrops(True)
+        self.setDockNestingEnabled(True)
+        self.resize(FIRST_SIZE)
+        self.commands = {name: self._make_action(name) for name in ACTIONS}
+        self._add_transport()
+        self.panels: dict[str, Panel] = {}
+        self.docks: dict[str, QDockWidget] = {}
+        for kind in find_panels():
+            self._add_panel(kind(session))
+        self._add_menus()
+        self._add_status_line()
+        self.reset_layout()
+        self._restore()
+        session.recipe_changed.connect(lambda _: self._follow_recipe())
+        session.built.connect(lambda _: self._follow_recipe())
+        appearance.changed.connect(self._refresh_icons)
+        self._key_guard = KeyGuard(self)
+        QApplication.instance().installEventFilter(self._key_guard)  # type: ignore[union-attr]
+        self._follow_recipe()
+
+    # --- parts --------------------------------------------------------------------------------
+
+    def _make_action(self, name: str) -> QAction:
+        command = ACTIONS[name]
+        made = QAction(command.text, self)
+        made.setObjectName(name)
+        made.setShortcuts([QKeySequence(k) for k in command.keys])
+        made.setToolTip(command.tip)
+        made.setStatusTip("")
+        if command.icon:
+            made.setIcon(icon(command.icon, theme.current()))
+        made.triggered.connect(partial(command.run, self))
+        self.addAction(made)
+        return made
+
+    def _add_transport(self) -> None:
+        bar = QToolBar("Transport", self)
+        bar.setObjectName("transport")
+        bar.setMovable(False)
+        bar.toggleViewAction().setEnabled(False)
+        self.transport = Transport(self.session, self.commands, bar)
+        bar.addWidget(self.transport)
+        self.addToolBar(bar)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
+
+    def _add_panel(self, panel: Panel) -> None:
+        name = panel.objectName()
+        self.panels[name] = panel
+        if panel.area == "centre":
+            self.setCentralWidget(Card(panel, self, titled=True))
+            return
+        dock = QDockWidget(panel.title, self)
+        dock.setObjectName(f"dock-{name}")
+        dock.setTitleBarWidget(TitleBar(panel, dock))
+        dock.setWidget(Card(panel, dock, titled=False))
+        self.docks[name] = dock
+
+    def _add_menus(self) -> None:
+        menus: dict[str, QMenu] = {}
+        for name, command in ACTIONS.items():
+            if command.menu not in menus:
+                menus[command.menu] = self.menuBar().addMenu(command.menu)
+            menu = menus[command.menu]
+            if command.section:
+                menu.addSeparator()
+            menu.addAction(self.commands[name])
+        menus["&View"].addSeparator()
+        for dock in self.docks.values():
+            menus["&View"].addAction(dock.toggleViewAction())
+
+    def _add_status_line(self) -> None:
+        self.message = QLabel()
+        self.message.setAccessibleName("message")
+        self.facts = QLabel()
+        self.facts.setFont(theme.tabular(self.facts.font()))
+        theme.mark(self.facts, "muted")
+        self.statusBar().addWidget(self.message, 1)
+        self.statusBar().addPermanentWidget(self.facts)
+        self.statusBar().setSizeGripEnabled(False)
+        self.session.said.connect(self.say)
+
+    def say(self, sentence: str, wrong: bool) -> None:
+        """Show one sentence in the line at the bottom."""
+        self.message.setText(("⚠  " if wrong else "") + sentence[:1].upper() + sentence[1:])
+        self.message.setToolTip(sentence)
+        theme.mark(self.message, "alert" if wrong else "muted")  # type: ignore[arg-type]
+
+    # --- layout -------------------------------------------------------------------------------
+
+    def reset_layout(self) -> None:
+        """Every panel in its first place, at its first size."""
+        last: dict[str, QDockWidget] = {}
+        for name, dock in self.docks.items():
+            area = self.panels[name].area
+            dock.setFloating(False)
+            self.removeDockWidget(dock)
+            if area == "bottom" and area in last:
+                self.splitDockWidget(last[area], dock, Qt.Orientation.Horizontal)
+            else:
+                self.addDockWidget(AREAS[area], dock)
+            dock.show()
+            last[area] = dock
+        for corner in (Qt.Corner.BottomLeftCorner, Qt.Corner.BottomRightCorner):
+            self.setCorner(corner, AREAS["bottom"])
+        self._set_first_sizes()
+
+    def _set_first_sizes(self) -> None:
+        """Proportions of the first look."""
+        across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
+        width, height = self.width(), self.height()
+        shares = {
+            "network": (across, 0.17 * width),
+            "inspector": (across, 0.25 * width),
+            "curves": (down, 0.17 * height),
+        }
+        for name, (direction, size) in shares.items():
+            if name in self.docks:
+                self.resizeDocks([self.docks[name]], [int(size)], direction)
+        for upper, lower, share in (("network", "data", 0.62), ("inspector", "gradient_check", 0.52)):
+            if upper in self.docks and lower in self.docks:
+                pair = [self.docks[upper], self.docks[lower]]
+                self.resizeDocks(pair, [int(1000 * share), int(1000 * (1 - share))], down)
+        if "curves" in self.docks and "norms" in self.docks:
+            self.resizeDocks([self.docks["curves"], self.docks["norms"]], [1000, 1000], across)
+
+    def show_panel(self, name: str) -> None:
+        """Bring a panel to where it can be seen."""
+        dock = self.docks.get(name)
+        if dock is not None:
+            dock.show()
+            dock.raise_()
+
+    def _restore(self) -> None:
+        """Window and docks as they were left; never off every screen."""
+        if self._settings is None:
+            return
+        geometry = self._settings.value("window/geometry", QByteArray(), type=QByteArray)
+        state = self._settings.value("window/state", QByteArray(), type=QByteArray)
+        if isinstance(geometry, QByteArray) and not geometry.isEmpty():
+            self.restoreGeometry(geometry)
+        if not any(s.availableGeometry().intersects(self.frameGeometry()) for s in QGuiApplication.screens()):
+            self.resize(FIRST_SIZE)
+            self.move(QGuiApplication.primaryScreen().availableGeometry().topLeft())
+        if isinstance(state, QByteArray) and not state.isEmpty() and not self.restoreState(state, STATE_VERSION):
+            self.reset_layout()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Remember the layout."""
+        if self._settings is not None:
+            self._settings.setValue("window/geometry", self.saveGeometry())
+            self._settings.setValue("window/state", self.saveState(STATE_VERSION))
+            self.appearance.remember(self._settings)
+        super().closeEvent(event)
+
+    def train_when_built(self, steps: int) -> None:
+        """Train so many mini-batches as soon as the network stands."""
+
+        def start() -> None:
+            self.session.built.disconnect(start)
+            if steps:
+                self.session.train(steps)
+
+        self.session.built.connect(start)
+
+    # --- following ----------------------------------------------------------------------------
+
+    def _follow_recipe(self) -> None:
+        recipe = self.session.recipe
+        self.setWindowTitle(f"{recipe.name} — Nablascope")
+        self.commands["undo"].setEnabled(self.session.can_undo())
+        self.commands["redo"].setEnabled(self.session.can_redo())
+        network = self.session.network
+        if network is not None:
+            count = sum(layer.parameter_count for layer in network.layers)
+            data = f"{network.data.training:,} samples to train, {network.data.validation:,} to validate"
+            self.facts.setText(f"{data}  ·  {count:,} parameters  ·  {recipe.dtype}")
+
+    def _refresh_icons(self) -> None:
+        look = theme.current()
+        for name, made in self.commands.items():
+            if ACTIONS[name].icon and name != "toggle_play":
+                made.setIcon(icon(ACTIONS[name].icon, look))
+        self.commands["toggle_theme"].setIcon(icon("sun" if look.name == "dark" else "moon", look))
+
+    # --- drops ----------------------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """A recipe's file may be dropped anywhere."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open the recipe dropped."""
+        load_recipe(self, event.mimeData().urls()[0].toLocalFile())
+
+
+class KeyGuard(QObject):
+    """Lets lists, choices and buttons that were reached with Tab keep the keys they understand."""
+
+    KEYS = (Qt.Key.Key_Space, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Accept the override of a shortcut for such controls."""
+        if event.type() == QEvent.Type.ShortcutOverride:
+            own = (QAbstractItemView, QComboBox, QAbstractButton)
+            if isinstance(watched, own) and event.key() in self.KEYS and not event.modifiers():  # type: ignore[attr-defined]
+                event.accept()
+                return True
+        return False

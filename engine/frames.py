@@ -1,0 +1,112 @@
+"""Phases, positions, tensor addresses, and the frame: the picture of one position."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class Phase(msgspec.Struct, frozen=True):
+    """One operation of a mini-batch. kind: batch, forward, loss, backward or update; backward has parts."""
+
+    kind: str
+    layer: int | None = None
+    part: str | None = None
+
+    def same_operation(self, other: Phase | None) -> bool:
+        """Whether `other` is the same phase, or another part of it."""
+        return other is not None and self.kind == other.kind and self.layer == other.layer
+
+    def __str__(self) -> str:
+        return " ".join(str(word) for word in (self.kind, self.layer, self.part) if word is not None)
+
+
+class Position(NamedTuple):
+    """A place in time: mini-batch `step` (the first is 1; 0 is before any) and the phase just computed in it."""
+
+    step: int
+    phase: int  # index into the trainer's phases; −1 before the first
+
+
+class TensorInfo(msgspec.Struct, frozen=True):
+    """What is known of a tensor without its values: shape (with the batch axis where it has one), and
+    the index of the phase that computes it (−1: it is always there)."""
+
+    shape: tuple[int, ...]
+    made_by: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A tensor as a matrix for the screen, float32; block-reduced (min beside max) where it was too large."""
+
+    values: Array  # (rows, columns)
+    shape: tuple[int, ...]  # of the whole tensor
+    computed: bool  # in this mini-batch; where False, the values are the last mini-batch's
+
+    @property
+    def whole(self) -> bool:
+        """Whether every entry is shown as itself."""
+        return self.values.size == int(np.prod(self.shape))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The immutable picture of one position: scalars always, watched tensors too."""
+
+    position: Position
+    phase: Phase | None
+    epoch: int  # from 1; 0 before any mini-batch
+    batch: int  # from 1, within the epoch
+    batches: int  # in an epoch
+    scalars: Mapping[str, float]
+    tensors: Mapping[str, Picture] = field(default_factory=dict)
+
+    @property
+    def step(self) -> int:
+        """The mini-batch shown; the first is 1."""
+        return self.position.step
+
+    @property
+    def loss(self) -> float:
+        """The loss of the mini-batch last completed (NaN before any)."""
+        return self.scalars.get("loss", float("nan"))
+
+    @property
+    def accuracy(self) -> float:
+        """The share of the mini-batch classified right (NaN where there are no classes)."""
+        return self.scalars.get("accuracy", float("nan"))
+
+
+def as_matrix(array: Array) -> Array:
+    """Any tensor as a matrix: a vector (n,) becomes a column (n, 1), more axes are laid out behind the first."""
+    if array.ndim == 1:
+        return array[:, None]
+    return array.reshape(array.shape[0], -1)
+
+
+def reduce_extremes(matrix: Array, rows: int, columns: int) -> Array:
+    """The matrix in at most (rows, columns) cells: each block gives its minimum beside its maximum, so no spike is lost.
+
+    A matrix that fits is returned as it is; NaN stays NaN.
+    """
+    for axis, limit in ((0, rows), (1, columns)):
+        size = matrix.shape[axis]
+        if size <= limit:
+            continue
+        blocks = max(limit // 2, 1)
+        edges = (np.arange(blocks) * size) // blocks
+        low = np.minimum.reduceat(matrix, edges, axis=axis)
+        high = np.maximum.reduceat(matrix, edges, axis=axis)
+        stacked = np.stack([low, high], axis=axis + 1)
+        shape = list(low.shape)
+        shape[axis] = 2 * blocks
+        matrix = stacked.reshape(shape)
+    return matrix

@@ -1,0 +1,135 @@
+"""What every layer is: a spec that knows shapes, and a built layer that knows forward and backward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from engine.initializers import Initializer
+from engine.spec import KindSpec
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+
+class ShapeError(ValueError):
+    """A layer cannot take the shape it is given. `problem` says so, `cure` says what to do."""
+
+    def __init__(self, problem: str, cure: str) -> None:
+        super().__init__(f"{problem}; {cure}")
+        self.problem = problem
+        self.cure = cure
+
+
+def shape_text(shape: Shape) -> str:
+    """A shape as people write it: 64, or 28×28."""
+    return "×".join(map(str, shape)) if shape else "1"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter tensor to be made: its shape and how its first values are drawn."""
+
+    shape: Shape
+    initializer: Initializer
+    fan_in: int
+    fan_out: int
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return int(np.prod(self.shape))
+
+
+class LayerSpec(KindSpec, frozen=True, kw_only=True):
+    """The description of one layer. Shapes are those of one sample, without the batch axis."""
+
+    # What each phase computes, as text: "forward", and one entry per part of backward.
+    formulas: ClassVar[dict[str, str]] = {}
+    # The parts of one backward phase, in the order they are computed.
+    parts: ClassVar[tuple[str, ...]] = ("grad_x",)
+    family: ClassVar[str] = "Other"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The shape of one output sample for an input sample of `shape`. Raises ShapeError."""
+        return shape
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        """The layer's parameters by role, for an input sample of `shape`."""
+        return {}
+
+    def caption(self, shape: Shape) -> str:
+        """The layer's name with its sizes, such as "Dense 64→32"."""
+        return self.title()
+
+    def build(self, shape: Shape, batch: int, dtype: DTypeLike) -> Layer:
+        """The layer itself, with buffers for batches of `batch` samples."""
+        raise NotImplementedError
+
+
+class Layer:
+    """One built layer: `forward` keeps what `backward` needs; both write into buffers made once.
+
+    x, grad_x: (B, *in); y, grad_y: (B, *out). `parameters` and `gradients` hold views of the network's flat arrays.
+    """
+
+    elementwise: ClassVar[bool] = False  # y[n, j] hangs on x[n, j] alone
+    rowwise: ClassVar[bool] = False  # y[n] = f(x[n]) with one f for all samples; where False, nothing is assumed
+    x: Array
+    grad_y: Array
+
+    def __init__(self, spec: LayerSpec, shape: Shape, batch: int, dtype: DTypeLike) -> None:
+        self.spec = spec
+        self.y: Array = np.zeros((batch, *spec.output_shape(shape)), dtype)
+        self.grad_x: Array = np.zeros((batch, *shape), dtype)
+        self.needs_grad_x = True
+        self.parameters: dict[str, Array] = {}
+        self.gradients: dict[str, Array] = {}
+
+    def attach(self, parameters: dict[str, Array], gradients: dict[str, Array]) -> None:
+        """Take the views of the network's flat arrays, by role ("W") and by gradient ("grad_W")."""
+        self.parameters, self.gradients = parameters, gradients
+
+    def apply(self, x: Array, out: Array | None = None) -> Array:
+        """y for any number of samples, remembering nothing: (N, *in) → (N, *out)."""
+        raise NotImplementedError
+
+    def forward(self, x: Array) -> Array:
+        """y of one mini-batch, (B, *in) → (B, *out); keeps x for backward."""
+        self.x = x
+        return self.apply(x, self.y)
+
+    def backward(self, grad_y: Array) -> Iterator[str]:
+        """Compute the gradients from grad_y, (B, *out), part by part; yields the name of each part when it stands."""
+        raise NotImplementedError
+
+    def decisions(self, x: Array) -> Array | None:
+        """Which side of its kinks each entry of x falls on; None where the layer is smooth."""
+        return None
+
+    # --- how the layer reacts to one moved entry; `engine.numeric` uses what a layer can tell, and does without -----
+
+    def replay(self, x: Array, copies: int) -> Array:
+        """y of `copies` mini-batches one below the other, (copies·B, *in), each as `forward` makes it; keeps nothing."""
+        if self.rowwise or copies == 1:
+            return self.apply(x)
+        return np.concatenate([self.apply(batch) for batch in x.reshape(copies, -1, *x.shape[1:])])
+
+    def react(self, role: str, entries: Array, deltas: Array, x: Array) -> tuple[Array, Array] | None:
+        """What moving one entry of a parameter does, where it moves one column of y: the columns (P,), moves (P, B).
+
+        `entries` (P,) are flat indices into the parameter, each moved alone by its delta. None: the layer cannot say.
+        """
+        return None
+
+    def pass_column(self, values: Array, columns: Array) -> Array | None:
+        """y[·, column] from x[·, column] alone, any shape in and out; None where y mixes the columns of x."""
+        return self.apply(values) if self.elementwise and self.rowwise else None
+
+    def spread(self, columns: Array, moves: Array) -> Array | None:
+        """What y gains, (R, *out), when in row r x[r, columns[r]] moves by moves[r]; None where it is not linear."""
+        return None

@@ -1,0 +1,147 @@
+"""Dense (fully connected) and Flatten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import Annotated, ClassVar
+
+import numpy as np
+from msgspec import Meta
+from numpy.typing import DTypeLike
+
+from engine.initializers import AnyInitializer, He, Zeros
+from engine.layers.base import Array, Layer, LayerSpec, Parameter, Shape, ShapeError, shape_text
+
+
+class Dense(LayerSpec, frozen=True, kw_only=True):
+    """Every output is a weighted sum of every input: y = x·W + b, x (B, in), W (in, out), b (out,)."""
+
+    units: Annotated[int, Meta(ge=1, le=65536, title="units", description="Number of outputs")]
+    bias: Annotated[bool, Meta(title="bias", description="Add a learned offset to each output")] = True
+    weight_init: Annotated[AnyInitializer, Meta(title="weights start", description="How W is drawn")] = He()
+    bias_init: Annotated[AnyInitializer, Meta(title="biases start", description="How b is drawn")] = Zeros()
+
+    family: ClassVar[str] = "Linear"
+    parts: ClassVar[tuple[str, ...]] = ("grad_W", "grad_b", "grad_x")
+    formulas: ClassVar[dict[str, str]] = {
+        "forward": "y = x·W + b",
+        "grad_W": "grad_W = xᵀ·grad_y",
+        "grad_b": "grad_b = Σₙ grad_y[n]",
+        "grad_x": "grad_x = grad_y·Wᵀ",
+    }
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(in,) → (units,). Raises ShapeError for anything but a vector."""
+        if len(shape) != 1:
+            raise ShapeError(
+                f"takes vectors (in,) → ({self.units},) but gets {shape_text(shape)} arrays",
+                "insert a Flatten layer before it",
+            )
+        return (self.units,)
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        """W (in, units) and, with a bias, b (units,)."""
+        fan_in = shape[0]
+        found = {"W": Parameter((fan_in, self.units), self.weight_init, fan_in, self.units)}
+        if self.bias:
+            found["b"] = Parameter((self.units,), self.bias_init, fan_in, self.units)
+        return found
+
+    def caption(self, shape: Shape) -> str:
+        """Such as "Dense 64→32"."""
+        return f"Dense {shape_text(shape)}→{self.units}"
+
+    def build(self, shape: Shape, batch: int, dtype: DTypeLike) -> Layer:
+        """The layer with buffers for `batch` samples."""
+        return DenseLayer(self, shape, batch, dtype)
+
+
+class DenseLayer(Layer):
+    """y = x·W + b."""
+
+    rowwise: ClassVar[bool] = True
+    W: Array
+    b: Array | None
+    grad_W: Array
+    grad_b: Array
+
+    def attach(self, parameters: dict[str, Array], gradients: dict[str, Array]) -> None:
+        """W (in, out), b (out,) or none, and their gradients."""
+        super().attach(parameters, gradients)
+        self.W, self.b = parameters["W"], parameters.get("b")
+        self.grad_W = gradients["W"]
+        if self.b is not None:
+            self.grad_b = gradients["b"]
+
+    def apply(self, x: Array, out: Array | None = None) -> Array:
+        """y = x·W + b."""
+        y = np.dot(x, self.W, out=out)
+        if self.b is not None:
+            np.add(y, self.b, out=y)
+        return y
+
+    def backward(self, grad_y: Array) -> Iterator[str]:
+        """grad_W = xᵀ·grad_y; grad_b = Σ_n grad_y[n]; grad_x = grad_y·Wᵀ."""
+        self.grad_y = grad_y
+        np.dot(self.x.T, grad_y, out=self.grad_W)
+        yield "grad_W"
+        if self.b is not None:
+            np.add.reduce(grad_y, axis=0, out=self.grad_b)
+            yield "grad_b"
+        if self.needs_grad_x:
+            np.dot(grad_y, self.W.T, out=self.grad_x)
+            yield "grad_x"
+
+    def react(self, role: str, entries: Array, deltas: Array, x: Array) -> tuple[Array, Array]:
+        """W[i, j] + δ moves column j of y by δ·x[:, i]; b[j] + δ moves it by δ."""
+        if role == "b":
+            return entries, np.repeat(deltas[:, None], len(x), axis=1)
+        rows, columns = np.divmod(entries, self.W.shape[1])
+        return columns, x.T.take(rows, axis=0) * deltas[:, None]
+
+    def spread(self, columns: Array, moves: Array) -> Array:
+        """x[r, j] + δ adds δ·W[j] to row r of y."""
+        gain = self.W.take(columns, axis=0)
+        return np.multiply(gain, moves[:, None], out=gain)
+
+
+class Flatten(LayerSpec, frozen=True, kw_only=True):
+    """Lays each sample out as one vector: y[n] = x[n] in a row; backward folds it again."""
+
+    family: ClassVar[str] = "Shape"
+    formulas: ClassVar[dict[str, str]] = {"forward": "y[n] = vec(x[n])", "grad_x": "grad_x[n] = fold(grad_y[n])"}
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(a, b, …) → (a·b·…,)."""
+        return (prod(shape),)
+
+    def build(self, shape: Shape, batch: int, dtype: DTypeLike) -> Layer:
+        """The layer; its y and grad_x are views, nothing is copied."""
+        return FlattenLayer(self, shape, batch, dtype)
+
+
+class FlattenLayer(Layer):
+    """y[n] = vec(x[n])."""
+
+    rowwise: ClassVar[bool] = True
+
+    def apply(self, x: Array, out: Array | None = None) -> Array:
+        """(N, a, b, …) → (N, a·b·…)."""
+        return x.reshape(len(x), -1)
+
+    def forward(self, x: Array) -> Array:
+        """A view of x, (B, a·b·…)."""
+        self.x = x
+        self.y = self.apply(x)
+        return self.y
+
+    def backward(self, grad_y: Array) -> Iterator[str]:
+        """grad_x[n] = grad_y[n], folded as x was."""
+        self.grad_y = grad_y
+        self.grad_x = grad_y.reshape(self.x.shape)
+        yield "grad_x"
+
+    def pass_column(self, values: Array, columns: Array) -> Array:
+        """The columns of x are those of y."""
+        return values

@@ -1,0 +1,159 @@
+"""A network built from a recipe: one flat array for all parameters, and a pass for each batch size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.datasets import Samples
+from engine.layers import Layer, ShapeError, shape_text
+from engine.layers.base import Array, Parameter, Shape
+from engine.losses import Loss
+from engine.recipe import Recipe
+from engine.spec import RecipeError
+
+MAX_PARAMETERS = 250_000_000
+ALIGN = 16  # entries; each tensor starts at a multiple of it
+INIT, SHUFFLE, DATA = 0, 1, 2  # purposes of the recipe's random streams
+
+
+def random_stream(seed: int, *purpose: int) -> np.random.Generator:
+    """The random stream for one purpose; streams never touch each other."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=purpose)))
+
+
+def shape_chain(recipe: Recipe, shape: Shape) -> list[Shape]:
+    """The shape of a sample before each layer and after the last.
+
+    Raises RecipeError: the layer, the shape it gets, the shape it wants and the cure.
+    """
+    shapes = [shape]
+    for index, spec in enumerate(recipe.layers):
+        try:
+            shapes.append(spec.output_shape(shapes[-1]))
+        except ShapeError as error:
+            giver = "the data" if index == 0 else f"layers[{index - 1}] ({recipe.layers[index - 1].kind()})"
+            raise RecipeError(f"layers[{index}] ({spec.kind()}) {error.problem} from {giver}; {error.cure}") from None
+    return shapes
+
+
+def check_outputs(recipe: Recipe, outputs: Shape, samples: Samples) -> None:
+    """Raise RecipeError where the last layer's outputs do not fit the loss or the classes."""
+    last, kind = len(recipe.layers) - 1, recipe.layers[-1].kind()
+    classes = len(samples.classes)
+    if len(outputs) != 1:
+        raise RecipeError(
+            f"layers[{last}] ({kind}) gives {shape_text(outputs)} arrays, but the loss takes vectors; "
+            f"end with a flatten and a dense layer of {max(classes, 1)} units"
+        )
+    two_in_one = outputs[0] == 1 and classes == 2 and not recipe.loss.needs_classes
+    if outputs[0] < classes and not two_in_one:
+        raise RecipeError(
+            f"layers[{last}] ({kind}) gives {outputs[0]} outputs, but the data has {classes} classes; "
+            f"set the units of the last dense layer to {classes}"
+        )
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where one parameter tensor lies in the flat arrays."""
+
+    layer: int
+    role: str
+    parameter: Parameter
+    start: int
+
+    @property
+    def address(self) -> str:
+        """Such as "0.W"."""
+        return f"{self.layer}.{self.role}"
+
+    def view(self, flat: Array) -> Array:
+        """This tensor's part of a flat array (P,), in its own shape."""
+        return flat[self.start : self.start + self.parameter.size].reshape(self.parameter.shape)
+
+
+@dataclass
+class Pass:
+    """The layers and the loss with buffers for one batch size, all on the network's parameters."""
+
+    layers: list[Layer]
+    loss: Loss
+    x: Array
+    targets: Array
+
+
+class Network:
+    """Layers on flat storage. `store` (3 + slots, P): parameters, gradients, updates, then the optimizer's slots.
+
+    Raises RecipeError where the layers cannot follow each other or would not fit in memory.
+    """
+
+    def __init__(self, recipe: Recipe, shape: Shape, dtype: str | None = None) -> None:
+        self.recipe = recipe
+        self.dtype = np.dtype(dtype or recipe.dtype)
+        self.shapes = shape_chain(recipe, shape)
+        self.slots: list[Slot] = []
+        end = 0
+        for index, spec in enumerate(recipe.layers):
+            for role, parameter in spec.parameters(self.shapes[index]).items():
+                self.slots.append(Slot(index, role, parameter, end))
+                end += -(-parameter.size // ALIGN) * ALIGN
+        if end > MAX_PARAMETERS:
+            raise RecipeError(
+                f"layers: the network would have {end:,} parameters, more than the {MAX_PARAMETERS:,} that are "
+                "allowed; make its largest dense layer smaller"
+            )
+        self.store: Array = np.zeros((3 + recipe.optimizer.slots, end), self.dtype)
+        self.parameters, self.gradients, self.updates = self.store[:3]
+        self.optimizer_slots = self.store[3:]
+        self._passes: dict[int, Pass] = {}
+
+    def initialize(self) -> None:
+        """Draw every parameter from the recipe's seed and draw; each layer has a random stream of its own."""
+        self.store.fill(0)
+        for layer in range(len(self.recipe.layers)):
+            rng = random_stream(self.recipe.seed, INIT, self.recipe.weights_draw, layer)
+            for slot in self.slots_of(layer):
+                p = slot.parameter
+                slot.view(self.parameters)[...] = p.initializer.draw(rng, p.shape, p.fan_in, p.fan_out)
+
+    def slots_of(self, layer: int) -> Iterator[Slot]:
+        """The parameter tensors of one layer."""
+        return (slot for slot in self.slots if slot.layer == layer)
+
+    def at(self, batch: int) -> Pass:
+        """The pass for mini-batches of `batch` samples, made when first asked for."""
+        found = self._passes.get(batch)
+        if found is None:
+            if len(self._passes) >= 4:  # the batch size, the last short batch, and two of the user's own
+                self._passes.pop(next(iter(self._passes)))
+            found = self._passes[batch] = self._make_pass(batch)
+        return found
+
+    def _make_pass(self, batch: int) -> Pass:
+        built = []
+        for index, spec in enumerate(self.recipe.layers):
+            layer = spec.build(self.shapes[index], batch, self.dtype)
+            slots = list(self.slots_of(index))
+            layer.attach(
+                {slot.role: slot.view(self.parameters) for slot in slots},
+                {slot.role: slot.view(self.gradients) for slot in slots},
+            )
+            built.append(layer)
+        outputs = self.shapes[-1][0]
+        loss = self.recipe.loss.build(outputs, batch, self.dtype)
+        x = np.zeros((batch, *self.shapes[0]), self.dtype)
+        return Pass(built, loss, x, np.zeros(0))
+
+    def apply(self, x: Array) -> Array:
+        """The output for any number of samples, (N, *in) → (N, out); touches no buffer of training."""
+        for layer in self.at(1).layers:
+            x = layer.apply(x)
+        return x
+
+    def views(self, flat: Array) -> dict[str, Array]:
+        """Every tensor of a flat array (P,) by its address."""
+        return {slot.address: slot.view(flat) for slot in self.slots}

@@ -1,0 +1,156 @@
+"""Frames in shared memory: three slots in one block, written by the engine, read by the app."""
+
+from __future__ import annotations
+
+from multiprocessing.shared_memory import SharedMemory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.boundary import beliefs, is_plane, points
+from engine.frames import Frame, Phase, Picture, Position, as_matrix, reduce_extremes
+from engine.gradcheck import Report
+from engine.protocol import FrameReady, Packed, WatchItem
+from engine.run import Run
+
+SLOTS = 3
+SLOT_BYTES = 16 * 2**20
+HISTORY_BYTES = 2 * 2**20  # of each slot, kept for rows of the timeline
+
+
+class FrameSlots:
+    """The block of shared memory. The app creates and unlinks it; the engine attaches to it by name."""
+
+    def __init__(self, name: str | None = None) -> None:
+        self.block = SharedMemory(name, create=name is None, size=0 if name else SLOTS * SLOT_BYTES)
+        self._owner = name is None
+
+    @property
+    def name(self) -> str:
+        """The block's name, to attach by."""
+        return self.block.name
+
+    def unlink(self) -> None:
+        """Remove the block's name, once, in the owner; who is attached keeps the memory, nothing can be left behind."""
+        if self._owner:
+            self._owner = False
+            self.block.unlink()
+
+    def close(self) -> None:
+        """Let go of the block."""
+        self.unlink()
+        self.block.close()
+
+    def view(self, slot: int, offset: int, shape: tuple[int, ...], kind: Any) -> NDArray[Any]:
+        """An array lying in a slot."""
+        return np.ndarray(shape, kind, self.block.buf, slot * SLOT_BYTES + offset)
+
+
+def read_frame(slots: FrameSlots, event: FrameReady, phases: tuple[Phase, ...], batches: int) -> Frame:
+    """The frame an event tells of, its arrays copied out of the slot."""
+    tensors = {
+        p.address: Picture(
+            slots.view(event.slot, p.offset, (p.rows, p.columns), np.float32).copy(), p.shape, p.computed
+        )
+        for p in event.tensors
+    }
+    phase = phases[event.phase] if event.phase >= 0 else None
+    position = Position(event.step, event.phase)
+    return Frame(position, phase, event.epoch, event.batch, batches, event.scalars, tensors)
+
+
+def read_history(slots: FrameSlots, event: FrameReady, columns: int) -> NDArray[Any]:
+    """The rows of the timeline an event brings, (N, columns)."""
+    return slots.view(event.slot, event.history_offset, (event.history_rows, columns), np.float64).copy()
+
+
+class Packer:
+    """Writes frames into the slots in turn."""
+
+    def __init__(self, slots: FrameSlots) -> None:
+        self._slots = slots
+        self._next = 0
+        self.history_sent = 0
+
+    def pack(self, run: Run, report: Report | None, watch: tuple[WatchItem, ...], playing: bool) -> FrameReady:
+        """Write the present position's frame into the next slot and describe it."""
+        slot, self._next = self._next, (self._next + 1) % SLOTS
+        trainer, frame = run.trainer, run.trainer.frame()
+        first, rows = self._pack_history(run, slot)
+        packed, offset = [], HISTORY_BYTES
+        infos, now = trainer.tensor_infos, frame.position.phase
+        for item in watch:
+            array = find_tensor(run, report, item)
+            if array is None:
+                continue
+            with np.errstate(all="ignore"):
+                matrix = reduce_extremes(as_matrix(array), item.rows, item.columns)
+                if offset + matrix.size * 4 > SLOT_BYTES:
+                    break
+                self._slots.view(slot, offset, matrix.shape, np.float32)[...] = matrix
+            info = infos.get(item.address)
+            computed = info is None or info.made_by <= now
+            rows_shown, columns_shown = matrix.shape
+            packed.append(Packed(item.address, offset, rows_shown, columns_shown, array.shape, computed))
+            offset += -(-matrix.size // 16) * 64
+        return FrameReady(
+            slot=slot,
+            step=frame.step,
+            phase=now,
+            epoch=frame.epoch,
+            batch=frame.batch,
+            playing=playing,
+            scalars={**frame.scalars, **delta_norms(run)},
+            tensors=tuple(packed),
+            history_first=first,
+            history_rows=rows,
+            history_offset=0,
+        )
+
+    def _pack_history(self, run: Run, slot: int) -> tuple[int, int]:
+        """Write the rows not sent yet, as many as fit; returns the first one's number and how many."""
+        first = self.history_sent = min(self.history_sent, len(run.history))
+        most = HISTORY_BYTES // (8 * len(run.history.columns))
+        rows = run.history.rows(first, first + most)
+        self._slots.view(slot, 0, rows.shape, np.float64)[...] = rows
+        self.history_sent += len(rows)
+        return first, len(rows)
+
+
+def delta_norms(run: Run) -> dict[str, float]:
+    """‖grad_y‖ of every layer ("delta.0" …) and of the data ("delta.data"), where it stands in this mini-batch."""
+    trainer = run.trainer
+    infos, now = trainer.tensor_infos, trainer.position.phase
+    wanted = {f"delta.{i}": f"{i}.grad_y" for i in range(len(trainer.recipe.layers))}
+    if trainer.has_input_gradient:
+        wanted["delta.data"] = "0.grad_x"
+    found = {}
+    for name, address in wanted.items():
+        array = trainer.tensor(address) if infos[address].made_by <= now else None
+        if array is not None:
+            flat = array.reshape(-1)
+            with np.errstate(all="ignore"):
+                found[name] = float(np.sqrt(np.dot(flat, flat)))
+    return found
+
+
+def find_tensor(run: Run, report: Report | None, item: WatchItem) -> NDArray[Any] | None:
+    """The tensor at any address one can watch, also those of the plane and of the last check."""
+    where, _, role = item.address.partition(".")
+    trainer = run.trainer
+    if where == "data" and role in ("boundary", "points"):
+        if not is_plane(trainer):
+            return None
+        return points(trainer) if role == "points" else beliefs(trainer, item.rows)
+    kind, _, name = role.partition("_")
+    if kind in ("analytic", "numeric", "difference"):
+        judged = report.tensors.get(f"{where}.{name}") if report else None
+        if judged is None:
+            return None
+        if kind == "difference":
+            return np.asarray(judged.analytic - judged.numeric)
+        return np.asarray(getattr(judged, kind))
+    if item.address == "0.grad_x" and not trainer.has_input_gradient:
+        return None
+    return trainer.tensor(item.address)

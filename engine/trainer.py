@@ -1,0 +1,368 @@
+"""One mini-batch at a time: batch, forward, loss, backward, update, each of them a phase one can stop at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from math import prod
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from engine.frames import Frame, Phase, Position, TensorInfo
+from engine.layers.base import Array
+from engine.network import DATA, SHUFFLE, Network, Pass, check_outputs, random_stream
+from engine.recipe import Recipe, only_live_fields_differ
+from engine.spec import RecipeError
+
+SMALL_TENSORS = 20_000  # entries; below it one pass over everything beats a dot per tensor
+
+EVALUATE_AT_ONCE = 1024  # samples; bounds the memory of an evaluation
+
+
+class State(msgspec.Struct, frozen=True):
+    """All that a trainer needs to go on bit for bit: arrays as bytes, and its place."""
+
+    recipe: Recipe
+    step: int
+    parameters: bytes
+    optimizer_slots: bytes
+
+
+class Trainer:
+    """Trains the network of a recipe. Raises RecipeError where the recipe cannot be built."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        samples = self.samples = recipe.data.load(random_stream(recipe.seed, DATA))
+        self.network = Network(recipe, samples.x.shape[1:])
+        check_outputs(recipe, self.network.shapes[-1], samples)
+        self._load_samples()
+        self.network.initialize()
+        self.step_count = 0
+        self.needs_input_gradient = False  # whether backward goes on to the data itself
+        self._open_phases()
+        self._open_record()
+
+    def _load_samples(self) -> None:
+        """Split the samples into a training and a validation part, in the recipe's dtype."""
+        recipe, samples, dtype = self.recipe, self.samples, self.network.dtype
+        x = np.ascontiguousarray(samples.x, dtype)
+        if not np.isfinite(x).all():
+            raise RecipeError("data: the samples hold NaN or infinity; clean them first")
+        try:
+            targets = recipe.loss.targets(samples.labels, samples.values, self.network.shapes[-1][0], dtype)
+        except ValueError as error:
+            raise RecipeError(f"loss ({recipe.loss.kind()}): {error}") from None
+        order = random_stream(recipe.seed, DATA, 1).permutation(len(x)) if recipe.data.shuffle else np.arange(len(x))
+        held_out = int(round(len(x) * recipe.data.validation))
+        training, validation = order[: len(x) - held_out], order[len(x) - held_out :]
+        if recipe.batch_size > len(training):
+            raise RecipeError(
+                f"batch_size: a mini-batch of {recipe.batch_size} is larger than the {len(training)} training "
+                f"samples; set it to {len(training)} or less"
+            )
+        self.x, self.targets = x[training], targets[training]
+        self.x_validation, self.targets_validation = x[validation], targets[validation]
+        labels = samples.labels
+        self.labels = None if labels is None else labels[training].astype(np.intp)
+        self.labels_validation = None if labels is None else labels[validation].astype(np.intp)
+        self.batches = -(-len(training) // recipe.batch_size)
+        self._epoch_drawn = -1
+
+    # --- phases -----------------------------------------------------------------------------------
+
+    def _open_phases(self) -> None:
+        """Name every phase of a mini-batch once, in order."""
+        layers = self.recipe.layers
+        self._forward = [Phase("forward", i) for i in range(len(layers))]
+        self._backward: list[dict[str, Phase]] = []
+        for i, spec in enumerate(layers):
+            roles = spec.parameters(self.network.shapes[i])
+            parts = [p for p in spec.parts if p == "grad_x" or p.removeprefix("grad_") in roles]
+            self._backward.append({part: Phase("backward", i, part) for part in parts})
+        self.all_phases: list[Phase] = [Phase("batch"), *self._forward, Phase("loss")]
+        for parts_of_layer in reversed(self._backward):
+            self.all_phases.extend(parts_of_layer.values())
+        self.all_phases.append(Phase("update"))
+        self._number = {phase: i for i, phase in enumerate(self.all_phases)}
+        self._batch_phase, self._loss_phase, self._update_phase = Phase("batch"), Phase("loss"), Phase("update")
+        self.phase: Phase | None = None
+
+    def phases(self, batch: tuple[Any, Any] | None = None) -> Iterator[Phase]:
+        """Train on one mini-batch, phase by phase; each phase is yielded when it has been computed.
+
+        `batch` is (x, y) of your own, x (B, *in), y labels (B,) or values (B, K); by default the next one of the data.
+        """
+        run = self._draw(batch)
+        yield self._at(self._batch_phase)
+
+        y = run.x
+        for layer, phase in zip(run.layers, self._forward, strict=True):
+            y = layer.forward(y)
+            yield self._at(phase)
+
+        self.loss = run.loss.forward(y, run.targets)
+        gradient = run.loss.backward()
+        yield self._at(self._loss_phase)
+
+        for layer, named in zip(reversed(run.layers), reversed(self._backward), strict=True):
+            for part in layer.backward(gradient):
+                yield self._at(named[part])
+            gradient = layer.grad_x
+
+        network = self.network
+        self.recipe.optimizer.update(network.gradients, network.updates, network.optimizer_slots)
+        np.add(network.parameters, network.updates, out=network.parameters)
+        self._record(run, y)
+        yield self._at(self._update_phase)
+
+    def _at(self, phase: Phase) -> Phase:
+        self.phase = phase
+        return phase
+
+    def step(self, batch: tuple[Any, Any] | None = None) -> Frame:
+        """Train on one whole mini-batch (see `phases`) and return its frame."""
+        with np.errstate(all="ignore"):
+            for _ in self.phases(batch):
+                pass
+        return self.frame()
+
+    def _draw(self, batch: tuple[Any, Any] | None) -> Pass:
+        """Put the next mini-batch, or the given one, into its pass."""
+        if batch is not None:
+            run = self._take(*batch)
+        else:
+            epoch, number = divmod(self.step_count, self.batches)
+            if epoch != self._epoch_drawn:
+                self._draw_epoch(epoch)
+            chosen = self._order[number * self.recipe.batch_size : (number + 1) * self.recipe.batch_size]
+            run = self.network.at(len(chosen))
+            np.take(self.x, chosen, axis=0, out=run.x, mode="clip")
+            run.targets = self.targets[chosen]
+            self.batch_labels = None if self.labels is None else self.labels[chosen]
+        run.layers[0].needs_grad_x = self.needs_input_gradient
+        self.current = run
+        self.step_count += 1
+        return run
+
+    def _draw_epoch(self, epoch: int) -> None:
+        """The order of the training samples in one epoch: its own random stream, so that any epoch can be redrawn."""
+        self._epoch_drawn = epoch
+        self._order = np.arange(len(self.x))
+        if self.recipe.data.shuffle:
+            random_stream(self.recipe.seed, SHUFFLE, epoch).shuffle(self._order)
+
+    def _take(self, x: Any, y: Any) -> Pass:
+        """A mini-batch of the caller's own. Raises ValueError where shapes or labels do not fit."""
+        x = np.asarray(x, self.network.dtype)
+        shape, outputs = self.network.shapes[0], self.network.shapes[-1][0]
+        if x.shape[1:] != shape or not len(x):
+            raise ValueError(f"batch: x has shape {x.shape}, but the network takes (B, {', '.join(map(str, shape))})")
+        y = np.asarray(y)
+        if len(y) != len(x):
+            raise ValueError(f"batch: {len(x)} samples but {len(y)} targets; give one target a sample")
+        labels = y.astype(np.intp) if y.ndim == 1 and y.dtype.kind in "iu" else None
+        if labels is not None and (labels.min() < 0 or labels.max() >= max(outputs, 2)):
+            raise ValueError(f"batch: the labels run from {labels.min()} to {labels.max()}; give 0 to {outputs - 1}")
+        if labels is None and self.recipe.loss.needs_classes and y.shape == (len(x), outputs):
+            labels = y.argmax(axis=1)
+        values = None if labels is not None else y.reshape(len(x), -1)
+        run = self.network.at(len(x))
+        np.copyto(run.x, x)
+        run.targets = self.recipe.loss.targets(labels, values, outputs, self.network.dtype)
+        self.batch_labels = labels
+        return run
+
+    # --- what is recorded of every step -----------------------------------------------------------
+
+    def _open_record(self) -> None:
+        """One number a column, one row a step: loss, accuracy, lr, then norms of gradient, parameter and update."""
+        slots = self.network.slots
+        addresses = [slot.address for slot in slots]
+        self.columns = ["loss", "accuracy", "lr"]
+        self.columns += [f"{kind}.{a}" for kind in ("parameter", "gradient", "update") for a in addresses]
+        self.record = np.full(len(self.columns), np.nan)
+        self.loss = float("nan")
+        size = self.network.parameters.size
+        self._three = self.network.store[:3].reshape(-1)  # parameters, gradients, updates in a row
+        self._starts = np.array([row * size + slot.start for row in range(3) for slot in slots], np.intp)
+        self._lengths = [slot.parameter.size for slot in slots] * 3
+        self._small = size <= SMALL_TENSORS
+        self._squares = np.zeros(self._three.size if self._small else 0, self.network.dtype)
+        self.current = self.network.at(self.recipe.batch_size)
+        self.batch_labels: Array | None = None
+
+    def _record(self, run: Pass, y: Array) -> None:
+        """Note the numbers of the step just computed."""
+        record = self.record
+        record[0] = self.loss
+        record[1] = hit_share(y, self.batch_labels)
+        record[2] = self.recipe.optimizer.lr
+        if not self._lengths:
+            return
+        norms = record[3:]
+        three = self._three
+        if self._small:
+            np.multiply(three, three, out=self._squares)
+            np.add.reduceat(self._squares, self._starts, out=norms)
+        else:
+            for i, (start, length) in enumerate(zip(self._starts.tolist(), self._lengths, strict=True)):
+                part = three[start : start + length]
+                norms[i] = np.dot(part, part)
+        np.sqrt(norms, out=norms)
+
+    def frame(self) -> Frame:
+        """The picture of the present position: scalars, no tensors."""
+        epoch, number = divmod(max(self.step_count - 1, 0), self.batches)
+        started = self.step_count > 0
+        return Frame(
+            self.position,
+            self.phase,
+            epoch + started,
+            number + started,
+            self.batches,
+            dict(zip(self.columns, self.record.tolist(), strict=True)) | {"loss": self.loss},
+        )
+
+    @property
+    def position(self) -> Position:
+        """Where the trainer is: mini-batch and phase just computed."""
+        return Position(self.step_count, -1 if self.phase is None else self._number[self.phase])
+
+    # --- tensors ----------------------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """Copies of the parameters by address: {"0.W": (in, out), "0.b": (out,)}."""
+        return {a: v.copy() for a, v in self.network.views(self.network.parameters).items()}
+
+    @property
+    def gradients(self) -> dict[str, Array]:
+        """Copies of the gradients of the last backward, same keys and shapes as `parameters`."""
+        return {a: v.copy() for a, v in self.network.views(self.network.gradients).items()}
+
+    def set_parameters(self, values: Mapping[str, Any]) -> None:
+        """Write parameters by address. Raises KeyError or ValueError, and then nothing is changed."""
+        views = self.network.views(self.network.parameters)
+        ready = {}
+        for address, value in values.items():
+            if address not in views:
+                raise KeyError(f"no parameter {address!r}; there are {', '.join(views) or 'none'}")
+            array = np.asarray(value, self.network.dtype)
+            if array.shape != views[address].shape:
+                raise ValueError(f"{address} has shape {views[address].shape}, but the value has {array.shape}")
+            ready[address] = array
+        for address, array in ready.items():
+            views[address][...] = array
+
+    def predict(self, x: Any) -> Array:
+        """What the network believes of x (N, *in): probabilities or values, (N, out)."""
+        x = np.asarray(x, self.network.dtype)
+        if x.shape[1:] != self.network.shapes[0]:
+            raise ValueError(f"x has shape {x.shape}, but the network takes (N, *{self.network.shapes[0]})")
+        with np.errstate(all="ignore"):
+            return self.current.loss.believe(self.network.apply(x))
+
+    def evaluate(self, part: Literal["training", "validation"] = "validation") -> tuple[float, float]:
+        """Loss and accuracy on the whole training or validation part; NaN where there is none."""
+        if part == "training":
+            x, targets, labels = self.x, self.targets, self.labels
+        else:
+            x, targets, labels = self.x_validation, self.targets_validation, self.labels_validation
+        if not len(x):
+            return float("nan"), float("nan")
+        total, right = 0.0, 0.0
+        for start in range(0, len(x), EVALUATE_AT_ONCE):
+            chosen = slice(start, start + EVALUATE_AT_ONCE)
+            with np.errstate(all="ignore"):
+                y = self.network.apply(x[chosen])
+                total += float(self.current.loss.per_sample(y, targets[chosen]).sum(dtype=np.float64))
+            right += len(y) * hit_share(y, None if labels is None else labels[chosen])
+        return total / len(x), right / len(x)
+
+    def tensor(self, address: str) -> Array | None:
+        """The tensor at an address (see `tensor_infos`), as the engine holds it; None where there is none."""
+        where, _, role = address.partition(".")
+        run, network = self.current, self.network
+        if where == "data":
+            return {"x": run.x, "labels": self.batch_labels, "targets": run.targets}.get(role)
+        if where == "loss":
+            return {"p": run.loss.p, "grad_y": run.loss.grad_y}.get(role)
+        if not where.isdigit() or int(where) >= len(run.layers):
+            return None
+        layer = run.layers[int(where)]
+        if role in ("x", "y", "grad_x", "grad_y"):
+            return getattr(layer, role, None)
+        kind, _, name = role.rpartition("_")
+        flat = {"": network.parameters, "grad": network.gradients, "update": network.updates}.get(kind)
+        if flat is None:
+            return None
+        return next((s.view(flat) for s in network.slots_of(int(where)) if s.role == name), None)
+
+    @property
+    def has_input_gradient(self) -> bool:
+        """Whether the present mini-batch's backward goes on to the data itself, so that 0.grad_x stands."""
+        return self.current.layers[0].needs_grad_x
+
+    @cached_property
+    def tensor_infos(self) -> dict[str, TensorInfo]:
+        """Every tensor there is, by address, with shape and the phase that computes it."""
+        b, shapes, last = self.recipe.batch_size, self.network.shapes, len(self.recipe.layers) - 1
+        number = self._number
+        made = {"data.x": TensorInfo((b, *shapes[0]), 0)}
+        if self.labels is not None:
+            made["data.labels"] = TensorInfo((b,), 0)
+        for i in range(last + 1):
+            made[f"{i}.x"] = TensorInfo((b, *shapes[i]), number[self._forward[i - 1]] if i else 0)
+            made[f"{i}.y"] = TensorInfo((b, *shapes[i + 1]), number[self._forward[i]])
+            above = self._loss_phase if i == last else self._backward[i + 1]["grad_x"]
+            made[f"{i}.grad_y"] = TensorInfo((b, *shapes[i + 1]), number[above])
+            made[f"{i}.grad_x"] = TensorInfo((b, *shapes[i]), number[self._backward[i]["grad_x"]])
+        for slot in self.network.slots:
+            shape, i = slot.parameter.shape, slot.layer
+            made[slot.address] = TensorInfo(shape, -1)
+            made[f"{i}.grad_{slot.role}"] = TensorInfo(shape, number[self._backward[i][f"grad_{slot.role}"]])
+            made[f"{i}.update_{slot.role}"] = TensorInfo(shape, number[self._update_phase])
+        for role in ("p", "grad_y"):
+            made[f"loss.{role}"] = TensorInfo((b, prod(shapes[-1])), number[self._loss_phase])
+        return made
+
+    # --- going on elsewhere -----------------------------------------------------------------------
+
+    def adopt(self, recipe: Recipe) -> bool:
+        """Take a recipe that differs in live fields only, from the next step on; False where it differs in more."""
+        if not only_live_fields_differ(self.recipe, recipe):
+            return False
+        self.recipe = self.network.recipe = recipe
+        return True
+
+    def state(self) -> State:
+        """Everything needed to go on bit for bit, here or in another process, from the last whole step."""
+        network = self.network
+        whole = self.phase in (None, self._update_phase)
+        return State(self.recipe, self.step_count - (not whole), network.parameters.tobytes(), network.optimizer_slots.tobytes())
+
+    def restore(self, state: State) -> None:
+        """Go back to a state of the same network. Raises ValueError where it is of another one."""
+        network = self.network
+        parameters = np.frombuffer(state.parameters, network.dtype)
+        slots = np.frombuffer(state.optimizer_slots, network.dtype)
+        if parameters.size != network.parameters.size or slots.size != network.optimizer_slots.size:
+            raise ValueError("the state belongs to a network of other shapes; restore it into its own")
+        network.store[1:3] = 0
+        network.parameters[...] = parameters
+        network.optimizer_slots[...] = slots.reshape(network.optimizer_slots.shape)
+        self.step_count = state.step
+        self.phase = None if state.step == 0 else self._update_phase
+        self.record.fill(np.nan)
+        self.loss = float("nan")
+
+
+def hit_share(y: Array, labels: Array | None) -> float:
+    """The share of samples whose largest output (or, for one output, its side of ½) is the label; NaN without labels."""
+    if labels is None:
+        return float("nan")
+    said = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0] > 0.5
+    return int(np.count_nonzero(said == labels)) / len(labels)

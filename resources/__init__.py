@@ -1,0 +1,1 @@
+"""Everything Nablascope ships that is not code: icons, recipes, data."""

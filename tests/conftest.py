@@ -1,0 +1,75 @@
+"""Every test runs without a screen and leaves nothing behind: no widget, thread, process or shared memory."""
+
+import gc
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtWidgets import QApplication
+
+from app.link import EngineLink
+from app.session import Session
+from engine.recipe import Recipe
+
+SHIPPED = Path(__file__).parents[1] / "resources" / "recipes"
+MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
+
+
+def shared_blocks() -> set[str]:
+    """The names of Python's shared-memory blocks on this machine, where it lists them."""
+    folder = Path("/dev/shm")
+    return {entry.name for entry in folder.glob("psm_*")} if folder.is_dir() else set()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """Compare what is alive before and after a test."""
+    blocks, threads = shared_blocks(), set(threading.enumerate())
+    widgets = set(map(id, QApplication.topLevelWidgets())) if QApplication.instance() else set()
+    yield
+    if QCoreApplication.instance() is not None:
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+        gc.collect()
+        left = [w for w in QApplication.topLevelWidgets() if id(w) not in widgets and not w.property("keep")]
+        assert not left, f"widgets were left: {left}"
+    assert not multiprocessing.active_children(), "an engine process was left"
+    new_threads = [t for t in threading.enumerate() if t not in threads and t.is_alive()]
+    assert not new_threads, f"threads were left: {new_threads}"
+    assert shared_blocks() <= blocks, "shared memory was left"
+
+
+@pytest.fixture
+def digits() -> Recipe:
+    """The default recipe."""
+    return Recipe.from_file(SHIPPED / "digits.json")
+
+
+@pytest.fixture
+def link(qapp: QApplication) -> Iterator[EngineLink]:
+    """A real engine process."""
+    link = EngineLink()
+    yield link
+    link.close()
+
+
+@pytest.fixture
+def session(link: EngineLink, digits: Recipe, qtbot: object) -> Iterator[Session]:
+    """A session on the default recipe with a real engine, its network built and its first frame shown."""
+    session = Session(link, digits)
+    with qtbot.waitSignal(session.shown, timeout=10_000):  # type: ignore[attr-defined]
+        pass
+    yield session
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Path:
+    """The folder of the MNIST test set; tests that want it skip where it is absent."""
+    if not (MNIST / "t10k-images-idx3-ubyte.gz").is_file():
+        pytest.skip(f"MNIST is not at {MNIST}")
+    return MNIST
