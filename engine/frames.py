@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
@@ -57,8 +57,7 @@ class Picture:
         return self.values.size == int(np.prod(self.shape))
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """The immutable picture of one position: scalars always, watched tensors too."""
 
     position: Position
@@ -67,7 +66,7 @@ class Frame:
     batch: int  # from 1, within the epoch
     batches: int  # in an epoch
     scalars: Mapping[str, float]
-    tensors: Mapping[str, Picture] = field(default_factory=dict)
+    tensors: Mapping[str, Picture] = {}
 
     @property
     def step(self) -> int:

@@ -19,7 +19,7 @@ from engine.network import Network
 DATA = "data.x"  # the address of the mini-batch's inputs
 EPS = float(np.finfo(np.float64).eps)
 STEP = float(np.cbrt(EPS))  # balances the truncation error h² of a central difference with rounding, eps / h
-TALL = 1 << 17  # numbers in a tall matrix: one megabyte, which stays in the cache
+TALL = 1 << 18  # numbers in a tall matrix: two megabytes, which stay in the cache
 BLIND = 32  # entries at once where a layer has to be run anew for each
 
 
@@ -90,7 +90,7 @@ class Landscape:
         """(L(θ + h) − L(θ − h)) / 2h for each of the entries (P,), flat indices into the tensor."""
         up, down = self.steps(address, entries, scale)
         moved = self.changes(address, np.concatenate([entries, entries]), np.concatenate([up, down]))
-        return (moved[: len(entries)] - moved[len(entries) :]) / (up - down)
+        return np.asarray((moved[: len(entries)] - moved[len(entries) :]) / (up - down))
 
     @np.errstate(all="ignore")
     def changes(self, address: str, entries: Array, deltas: Array) -> Array:
@@ -216,6 +216,11 @@ class Landscape:
 
     # --- rounding noise ---------------------------------------------------------------------------
 
+    @property
+    def coarseness(self) -> float:
+        """eps·mean|loss|: what rounding the loss itself costs, the least that the noise can be."""
+        return EPS * float(np.abs(self.losses).mean())
+
     @cached_property
     def noise(self) -> float:
         """How far rounding throws the loss off, at least eps·mean|loss|.
@@ -232,7 +237,7 @@ class Landscape:
             if not np.isfinite(values).all() or np.count_nonzero(np.diff(values)) < 5:
                 continue
             found.append(float(np.sqrt(np.mean(np.diff(values, 4) ** 2) / 70)))  # 70 = (2·4)! / (4!)²
-        return max(min(found, default=0.0), EPS * float(np.abs(self.losses).mean()))
+        return max(min(found, default=0.0), self.coarseness)
 
     @np.errstate(all="ignore")
     def _line(self, lines: dict[str, Array], spacing: float) -> Array:

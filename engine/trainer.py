@@ -206,7 +206,7 @@ class Trainer:
         three = self._three
         if self._small:
             np.multiply(three, three, out=self._squares)
-            np.add.reduceat(self._squares, self._starts, out=norms)
+            norms[:] = np.add.reduceat(self._squares, self._starts)
         else:
             for i, (start, length) in enumerate(zip(self._starts.tolist(), self._lengths, strict=True)):
                 part = three[start : start + length]
@@ -217,14 +217,9 @@ class Trainer:
         """The picture of the present position: scalars, no tensors."""
         epoch, number = divmod(max(self.step_count - 1, 0), self.batches)
         started = self.step_count > 0
-        return Frame(
-            self.position,
-            self.phase,
-            epoch + started,
-            number + started,
-            self.batches,
-            dict(zip(self.columns, self.record.tolist(), strict=True)) | {"loss": self.loss},
-        )
+        scalars = dict(zip(self.columns, self.record.tolist(), strict=True))
+        scalars["loss"] = self.loss  # of the mini-batch in work, once it is computed
+        return Frame(self.position, self.phase, epoch + started, number + started, self.batches, scalars)
 
     @property
     def position(self) -> Position:

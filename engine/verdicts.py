@@ -111,7 +111,7 @@ def settle(analytic: Array, sweep: Sweep) -> Settled:
     status[(gap > 10 * u) & (gap > PASS_ERROR * size) & ~between] = FAIL
     status[between & _jumps(left, right, sweep.doubt, usable)] = KINK
     status[(gap <= PASS_ERROR * size + 2 * u) & (u * FLOOR <= size)] = PASS
-    _settle_kinks(status, analytic, left, right, sweep, ~usable[:, USUAL:].any(axis=1))
+    _settle_kinks(status, analytic, left, right, sweep, np.asarray(~usable[:, USUAL:].any(axis=1)))
     status[~np.isfinite(analytic)] = FAIL
     return Settled(status, np.where(status == PASS, numeric, central[:, USUAL]), left[:, USUAL], right[:, USUAL])
 

@@ -16,21 +16,29 @@ from PySide6.QtWidgets import QApplication
 from app.link import EngineLink
 from app.session import Session
 from engine.recipe import Recipe
+from engine.shared import FrameSlots
 
 SHIPPED = Path(__file__).parents[1] / "resources" / "recipes"
 MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
 
 
-def shared_blocks() -> set[str]:
-    """The names of Python's shared-memory blocks on this machine, where it lists them."""
-    folder = Path("/dev/shm")
-    return {entry.name for entry in folder.glob("psm_*")} if folder.is_dir() else set()
+BLOCKS: set[str] = set()  # names of the shared memory made in this process
+
+
+def remember_block(self: FrameSlots, name: str | None = None) -> None:
+    """Make frame slots and note their name."""
+    make_slots(self, name)
+    BLOCKS.add(self.name)
+
+
+make_slots = FrameSlots.__init__
+FrameSlots.__init__ = remember_block  # type: ignore[method-assign]
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind() -> Iterator[None]:
     """Compare what is alive before and after a test."""
-    blocks, threads = shared_blocks(), set(threading.enumerate())
+    threads = set(threading.enumerate())
     widgets = set(map(id, QApplication.topLevelWidgets())) if QApplication.instance() else set()
     yield
     if QCoreApplication.instance() is not None:
@@ -41,7 +49,8 @@ def nothing_is_left_behind() -> Iterator[None]:
     assert not multiprocessing.active_children(), "an engine process was left"
     new_threads = [t for t in threading.enumerate() if t not in threads and t.is_alive()]
     assert not new_threads, f"threads were left: {new_threads}"
-    assert shared_blocks() <= blocks, "shared memory was left"
+    left_blocks = [name for name in BLOCKS if Path("/dev/shm", name.lstrip("/")).exists()]
+    assert not left_blocks, f"shared memory was left: {left_blocks}"
 
 
 @pytest.fixture

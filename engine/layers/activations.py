@@ -44,6 +44,10 @@ class ElementwiseLayer(Layer):
 class ReLULayer(ElementwiseLayer):
     """y = max(z, 0); the derivative at z = 0 is taken as 0."""
 
+    def __init__(self, spec: LayerSpec, shape: Shape, batch: int, dtype: DTypeLike) -> None:
+        super().__init__(spec, shape, batch, dtype)
+        self._active = np.zeros(self.y.shape, bool)
+
     def apply(self, x: Array, out: Array | None = None) -> Array:
         """y = max(z, 0)."""
         return np.maximum(x, 0, out=out)
@@ -51,7 +55,8 @@ class ReLULayer(ElementwiseLayer):
     def backward(self, grad_y: Array) -> Iterator[str]:
         """grad_x = grad_y ⊙ [z > 0]."""
         self.grad_y = grad_y
-        np.multiply(grad_y, self.y > 0, out=self.grad_x)
+        np.greater(self.y, 0, out=self._active)
+        np.multiply(grad_y, self._active, out=self.grad_x)
         yield "grad_x"
 
     def decisions(self, x: Array) -> Array:

@@ -114,7 +114,7 @@ class Layer:
     # --- how the layer reacts to one moved entry; `engine.numeric` uses what a layer can tell, and does without -----
 
     def replay(self, x: Array, copies: int) -> Array:
-        """y of `copies` mini-batches one below the other, (copies·B, *in), each as `forward` makes it; keeps nothing."""
+        """y of `copies` mini-batches on top of each other, (copies·B, *in), each as `forward` makes it."""
         if self.rowwise or copies == 1:
             return self.apply(x)
         return np.concatenate([self.apply(batch) for batch in x.reshape(copies, -1, *x.shape[1:])])

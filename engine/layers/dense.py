@@ -66,6 +66,10 @@ class DenseLayer(Layer):
     grad_W: Array
     grad_b: Array
 
+    def __init__(self, spec: LayerSpec, shape: Shape, batch: int, dtype: DTypeLike) -> None:
+        super().__init__(spec, shape, batch, dtype)
+        self._ones = np.ones(batch, dtype)
+
     def attach(self, parameters: dict[str, Array], gradients: dict[str, Array]) -> None:
         """W (in, out), b (out,) or none, and their gradients."""
         super().attach(parameters, gradients)
@@ -87,7 +91,7 @@ class DenseLayer(Layer):
         np.dot(self.x.T, grad_y, out=self.grad_W)
         yield "grad_W"
         if self.b is not None:
-            np.add.reduce(grad_y, axis=0, out=self.grad_b)
+            np.dot(self._ones, grad_y, out=self.grad_b)  # a product is faster here than a sum over an axis
             yield "grad_b"
         if self.needs_grad_x:
             np.dot(grad_y, self.W.T, out=self.grad_x)

@@ -25,12 +25,14 @@ class Figure:
     figure: str
     value: float
     unit: str
-    bar: float
+    bar: float | None  # None: told for orientation, nothing to hold
     at_least: bool
 
     @property
     def holds(self) -> bool:
         """Whether the value is on the right side of its bar; NaN never is."""
+        if self.bar is None:
+            return True
         return self.value >= self.bar if self.at_least else self.value <= self.bar
 
     def as_json(self) -> str:
@@ -48,13 +50,14 @@ class Figure:
 
     def as_row(self) -> tuple[str, ...]:
         """The figure as the cells of a table a person reads."""
-        bar = f"{'>=' if self.at_least else '<='} {self.bar:g}"
-        return self.case, self.figure, f"{self.value:.4g}", self.unit, bar, "holds" if self.holds else "MISSED"
+        bar = "" if self.bar is None else f"{'>=' if self.at_least else '<='} {self.bar:g}"
+        verdict = "" if self.bar is None else "holds" if self.holds else "MISSED"
+        return self.case, self.figure, f"{self.value:.4g}", self.unit, bar, verdict
 
 
-def figure(case: str, figure: str, value: float, unit: str, bar: float, at_least: bool) -> Figure:
+def figure(case: str, figure: str, value: float, unit: str, bar: float | None, at_least: bool) -> Figure:
     """One number for a benchmark to yield; `at_least` tells whether the bar is a floor or a ceiling."""
-    return Figure(case, figure, float(value), unit, float(bar), at_least)
+    return Figure(case, figure, float(value), unit, bar, at_least)
 
 
 def table(figures: Sequence[Figure]) -> str:

@@ -1,0 +1,54 @@
+"""The Flow panel: the network as columns, activations flowing right, gradients flowing left."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.panel import Panel
+from app.session import Selection, Session
+from app.widgets.flow_view import FlowView
+from engine.frames import Frame
+from engine.protocol import Built, WatchItem
+
+ROWS, COLUMNS = 96, 128  # cells of a tensor in a tile, at most
+
+
+class FlowPanel(Panel):
+    """Every activation, parameter and gradient of the mini-batch; click a tile to look at it closely."""
+
+    title = "Flow"
+    hint = (
+        "Columns are layers: activations flow right along the top row, gradients flow left along the bottom row. "
+        "All gradients share one log ruler, so a gradient that dies on its way left fades; what is hatched is not "
+        "computed yet. Click a tile to see it large (Shift+arrow keys move)."
+    )
+    area = "centre"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.view = FlowView(self)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.view)
+        self.setFocusProxy(self.view)
+        self.view.picked.connect(session.select)
+        session.selected.connect(self._on_selected)
+        if session.network is not None:
+            self.build(session.network)
+
+    def wanted(self) -> tuple[WatchItem, ...]:
+        """The tensor of every tile."""
+        model = self.view.model
+        return tuple(WatchItem(address, ROWS, COLUMNS) for address in model.tiles) if model is not None else ()
+
+    def build(self, network: Built) -> None:
+        """Lay out for a network."""
+        self.view.set_network(network)
+        self._on_selected(self.session.selection)
+
+    def draw(self, frame: Frame) -> None:
+        """Show the frame."""
+        self.view.show_frame(frame)
+
+    def _on_selected(self, selection: Selection | None) -> None:
+        self.view.mark(selection.address if selection is not None else None)

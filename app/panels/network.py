@@ -1,0 +1,312 @@
+"""The builder: the network as a list of cards, and the form of the chosen one."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import numpy as np
+from PySide6.QtCore import QEvent, QModelIndex, Qt, QTimer
+from PySide6.QtGui import QAction, QKeySequence, QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QSplitter, QToolButton, QVBoxLayout, QWidget
+
+from app import icons, theme
+from app.panel import Panel
+from app.recipe_cards import TRACE_STEPS, cards_of, trace
+from app.recipe_edit import default_spec, insert_layer, move_layer, remove_layer
+from app.recipe_form import RecipeForm
+from app.session import Selection, Session
+from app.widgets.card_list import CardList
+from app.widgets.card_model import Card, CardModel
+from engine.frames import Frame
+from engine.layers import KINDS, LayerSpec
+from engine.protocol import Built
+from engine.recipe import Recipe
+
+TRACE_EVERY = 0.2  # seconds between two redrawings of the curves
+PATIENCE = 150  # milliseconds before sizes that no longer hold are dimmed
+WIDE = 440  # pixels; from there on the form stands beside the list
+FAMILIES = ("Linear", "Convolution", "Activation", "Shape")  # first in the menu, then the others as they come
+
+
+class NetworkPanel(Panel):
+    """Cards for data, layers, loss and training; every edit is a new recipe for the session."""
+
+    title = "Network"
+    hint = (
+        "The network, from the data at the top to the loss; choose a card to change it below. "
+        "Drag a layer to another place; every change can be undone."
+    )
+    area = "left"
+    order = 0
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self._following = False  # the card follows the selection: nothing new is selected
+        self._followed = ""  # the address last followed
+        self._sent: Recipe | None = None  # the last edit made here, while the engine has not answered it
+        self._row_before = 0  # the chosen card before that edit
+        self._refusal = ""
+        self._dimmed = False
+        self._drawn_at = 0.0
+        self._columns: dict[int, list[int]] = {}
+        self._late = QTimer(self, singleShot=True, interval=PATIENCE)
+        self._late.timeout.connect(self._give_up_waiting)
+        self._redraw = QTimer(self, singleShot=True)
+        self._redraw.timeout.connect(self._show_traces)
+        self.cards = CardModel(self)
+        self.list = CardList(self.cards, self)
+        self.form = RecipeForm(self)
+        self._make_actions()
+        self._lay_out()
+        self.list.selectionModel().currentChanged.connect(self._on_current)
+        self.cards.moved.connect(self._on_moved)
+        self.form.edited.connect(self._use)
+        session.recipe_changed.connect(self._on_recipe)
+        session.selected.connect(self._on_selected)
+        session.said.connect(self._on_said)
+        self._show_cards()
+        self._choose(self.cards.row_of("layer", 0))
+
+    # --- layout -------------------------------------------------------------------------------
+
+    def _make_actions(self) -> None:
+        self.remove = self._action("remove", "Remove layer", "Delete", self.remove_chosen)
+        self.up = self._action("up", "Move layer up", "Alt+Up", partial(self.move_chosen, -1))
+        self.down = self._action("down", "Move layer down", "Alt+Down", partial(self.move_chosen, +1))
+        self.duplicate = self._action("duplicate", "Duplicate layer", "Ctrl+D", self.duplicate_chosen)
+        self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+
+    def _action(self, icon: str, text: str, key: str, slot: object) -> QAction:
+        """An action of the list: its key works while the list has the focus."""
+        action = QAction(text, self)
+        action.setObjectName(icon)
+        action.setShortcut(QKeySequence(key))
+        action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        action.setToolTip(f"{text} ({QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)})")
+        action.triggered.connect(slot)
+        self.list.addAction(action)
+        return action
+
+    def _lay_out(self) -> None:
+        self.add = QToolButton(self)
+        self.add.setText("Add layer")
+        self.add.setAccessibleName("Add layer")
+        self.add.setToolTip("Add a layer after the chosen card")
+        self.add.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.add.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.add.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.add.setMenu(self._add_menu())
+        buttons = QHBoxLayout()
+        buttons.setSpacing(4)
+        buttons.addWidget(self.add)
+        buttons.addStretch(1)
+        for action in (self.up, self.down, self.duplicate, self.remove):
+            button = QToolButton(self)
+            button.setDefaultAction(action)
+            button.setAccessibleName(action.text())
+            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+            button.setAutoRaise(True)
+            buttons.addWidget(button)
+        self._splitter = QSplitter(Qt.Orientation.Vertical, self)
+        self._splitter.setChildrenCollapsible(False)
+        for widget, stretch in ((self.list, 3), (self.form, 2)):
+            self._splitter.addWidget(widget)
+            self._splitter.setStretchFactor(self._splitter.count() - 1, stretch)
+        self._splitter.setSizes([300, 200])
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 4, 6, 4)
+        layout.setSpacing(4)
+        layout.addLayout(buttons)
+        layout.addWidget(self._splitter, 1)
+        self._paint_icons()
+
+    def _add_menu(self) -> QMenu:
+        """All kinds of layers, each family under its name."""
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        families = dict.fromkeys((*FAMILIES, *(kind.family for kind in KINDS)))
+        for family in families:
+            kinds = [kind for kind in KINDS if kind.family == family]
+            if kinds:
+                menu.addAction(family.upper()).setEnabled(False)
+            for kind in kinds:
+                action = menu.addAction(kind.title(), partial(self.insert, kind))
+                action.setToolTip((kind.__doc__ or "").partition("\n")[0])
+        return menu
+
+    def _paint_icons(self) -> None:
+        now = theme.current()
+        self.add.setIcon(icons.icon("add", now))
+        for action in (self.remove, self.up, self.down, self.duplicate):
+            action.setIcon(icons.icon(action.objectName(), now))
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "add"):
+            self._paint_icons()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The form stands below the list, or beside it where there is room."""
+        super().resizeEvent(event)
+        beside = self.width() >= WIDE and self.width() > self.height()
+        self._splitter.setOrientation(Qt.Orientation.Horizontal if beside else Qt.Orientation.Vertical)
+
+    # --- edits --------------------------------------------------------------------------------
+
+    def chosen(self) -> Card:
+        """The chosen card."""
+        return self.cards.cards[max(self.list.currentIndex().row(), 0)]
+
+    def insert(self, kind: type[LayerSpec]) -> None:
+        """Add a layer of a kind after the chosen card."""
+        self._insert(default_spec(kind))
+
+    def duplicate_chosen(self) -> None:
+        """Add a copy of the chosen layer behind it."""
+        card = self.chosen()
+        if card.place == "layer":
+            self._insert(self.session.recipe.layers[card.index])
+
+    def _insert(self, spec: LayerSpec) -> None:
+        card, recipe = self.chosen(), self.session.recipe
+        at = {"data": 0, "layer": card.index + 1}.get(card.place, len(recipe.layers))
+        self._use(insert_layer(recipe, at, spec))
+        self._choose(self.cards.row_of("layer", at))
+
+    def remove_chosen(self) -> None:
+        """Remove the chosen layer; the last one stays."""
+        card, recipe = self.chosen(), self.session.recipe
+        if card.place == "layer" and len(recipe.layers) > 1:
+            self._use(remove_layer(recipe, card.index))
+            self._choose(self.cards.row_of("layer", min(card.index, len(recipe.layers) - 2)))
+
+    def move_chosen(self, by: int) -> None:
+        """Move the chosen layer one place up or down."""
+        if self.chosen().place == "layer":
+            row = self.list.currentIndex().row()
+            self.cards.moveRow(QModelIndex(), row, QModelIndex(), row + by + (by > 0))
+
+    def _on_moved(self, at: int, to: int) -> None:
+        self._use(move_layer(self.session.recipe, at, to))
+
+    def _use(self, recipe: Recipe, key: object = None) -> None:
+        self._row_before = self.list.currentIndex().row()
+        self.form.tell("")
+        self._sent, self._refusal = recipe, ""
+        self.session.use(recipe, key)
+
+    # --- what the session says ----------------------------------------------------------------
+
+    def build(self, network: Built) -> None:
+        """Show the sizes of the network that stands, and select a tensor of the chosen card."""
+        self._late.stop()
+        self._sent, self._dimmed = None, False
+        at = {name: i for i, name in enumerate(network.columns)}
+        self._columns = {
+            i: [at[f"gradient.{i}.{role}"] for role in info.parameters if f"gradient.{i}.{role}" in at]
+            for i, info in enumerate(network.layers)
+        }
+        self._show_cards()
+        self._show_traces()
+        self.status_changed.emit(f"{sum(info.parameter_count for info in network.layers):,} parameters")
+        if not self._followed and self.session.selection is not None:
+            self._on_selected(self.session.selection)
+        self._select_tensor()
+        self._followed = self.session.selection.address if self.session.selection else ""
+
+    def draw(self, frame: Frame) -> None:
+        """Light the layer being computed; redraw the curves a few times a second."""
+        phase = frame.phase
+        lit = phase is not None and phase.layer is not None and phase.kind in ("forward", "backward")
+        self.cards.show_phase((phase.layer or 0, phase.kind) if lit and phase is not None else None)
+        if not self._redraw.isActive():
+            wait = TRACE_EVERY - (time.perf_counter() - self._drawn_at)
+            self._redraw.start(max(0, round(wait * 1000)))
+
+    def _on_recipe(self, recipe: Recipe) -> None:
+        refused, self._refusal = self._refusal, ""
+        if self._settled():
+            self._late.stop()
+            self._dimmed = False
+        elif not self._dimmed:
+            self._late.start()
+        if refused and recipe != self._sent:
+            self._sent = None
+            self._show_cards()
+            self._choose(min(self._row_before, len(self.cards.cards) - 1))
+            self.form.show_refusal(recipe, refused)
+        else:
+            self._show_cards()
+            self._show_form()
+
+    def _on_said(self, sentence: str, wrong: bool) -> None:
+        """Perhaps the answer to an edit made here: `recipe_changed` will tell, which then follows at once."""
+        self._refusal = sentence if wrong and self._sent is not None else ""
+
+    def _on_selected(self, selection: Selection) -> None:
+        """Another tensor is looked at: the card of its layer is chosen."""
+        if selection.address == self._followed:
+            return
+        self._followed = selection.address
+        place = selection.address.partition(".")[0]
+        row = self.cards.row_of("layer", int(place)) if place.isdigit() else self.cards.row_of(place)
+        if row is not None and row != self.list.currentIndex().row():
+            self._following = True
+            self._choose(row)
+            self._following = False
+
+    # --- showing ------------------------------------------------------------------------------
+
+    def _choose(self, row: int | None) -> None:
+        if row is not None:
+            self.list.setCurrentIndex(self.cards.index(row))
+
+    def _on_current(self) -> None:
+        self._show_form()
+        if not self._following:
+            self._select_tensor()
+
+    def _show_form(self) -> None:
+        card, recipe = self.chosen(), self.session.recipe
+        if card.place == "layer" and card.index >= len(recipe.layers):
+            return  # the cards are about to follow the recipe
+        place = f"{card.index} {card.title}" if card.place == "layer" else card.title
+        self.form.show_part(recipe, card.place, card.index, place)
+        layer = card.place == "layer"
+        self.remove.setEnabled(layer and len(recipe.layers) > 1)
+        self.duplicate.setEnabled(layer)
+        self.up.setEnabled(layer and card.index > 0)
+        self.down.setEnabled(layer and card.index < len(recipe.layers) - 1)
+
+    def _settled(self) -> bool:
+        """Whether the network that stands is that of the recipe as it is edited now."""
+        network, recipe = self.session.network, self.session.recipe
+        return network is not None and (network.recipe.layers, network.recipe.data) == (recipe.layers, recipe.data)
+
+    def _select_tensor(self) -> None:
+        """Look at a tensor of the chosen card, unless one of its tensors is looked at already."""
+        network, card, now = self.session.network, self.chosen(), self.session.selection
+        place = str(card.index) if card.place == "layer" else card.place
+        if network is None or not self._settled() or card.place == "training":
+            return
+        if now is None or now.address.partition(".")[0] != place:
+            info = network.layers[card.index] if card.place == "layer" else None
+            role = {"data": "x", "loss": "p"}.get(card.place) or next(iter(info.parameters if info else ()), "y")
+            self.session.select(f"{place}.{role}")
+
+    def _show_cards(self) -> None:
+        self.cards.show(cards_of(self.session.recipe, self.session.network, dimmed=self._dimmed))
+
+    def _give_up_waiting(self) -> None:
+        """The engine takes its time: what is known of the network before the edit is dimmed."""
+        self._dimmed = True
+        self._show_cards()
+
+    def _show_traces(self) -> None:
+        """The last steps' gradient norm of each layer, as a curve on its card."""
+        self._drawn_at = time.perf_counter()
+        history = self.session.history
+        rows = history.rows(max(0, len(history) - TRACE_STEPS))
+        norms = {i: np.sqrt(np.square(rows[:, at]).sum(axis=1)) for i, at in self._columns.items() if at}
+        self.cards.show_traces({i: trace(norm) for i, norm in norms.items() if np.isfinite(norm).sum() > 1})

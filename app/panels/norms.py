@@ -1,0 +1,95 @@
+"""The gradient norm panel: one curve a layer over the steps, on a log scale."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+import numpy as np
+from PySide6.QtGui import QHideEvent
+from PySide6.QtWidgets import QHBoxLayout, QWidget
+
+from app.panel import Panel
+from app.session import Session
+from app.widgets.curve_data import Array, Dense, Read
+from app.widgets.key import Key
+from app.widgets.numbers import NONE, count, exponent
+from app.widgets.plot import FEW_CURVES, Series, StepPlot
+from app.widgets.throttle import Throttle
+from engine.frames import Frame
+from engine.protocol import Built
+
+REDRAWS = 15.0  # a second, of up to FEW_CURVES curves
+
+
+class Norms(Panel):
+    """The norm over all of a layer's parameter gradients, tagged at its end with the layer's number."""
+
+    title: ClassVar[str] = "Gradient norm per layer"
+    hint: ClassVar[str] = (
+        "How large the gradients of each layer's parameters are at every step, on a log scale. "
+        "Curves far below the others are layers that hardly learn; a gap is a norm of zero or of no number."
+    )
+    area: ClassVar[Literal["left", "centre", "right", "bottom"]] = "bottom"
+    order: ClassVar[int] = 1
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.plot = StepPlot("log", "gradient norm per layer over steps", "the norms appear with the first mini-batch")
+        self.key = Key(value_text="0.00e-00")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(6, 0, 6, 4)
+        layout.setSpacing(8)
+        layout.addWidget(self.plot, 1)
+        layout.addWidget(self.key)
+        self._throttle = Throttle(self._redraw, self, REDRAWS)
+        self.plot.pointed.connect(self._read_values)
+
+    def build(self, network: Built) -> None:
+        """A curve for each layer that has parameters."""
+        layers = [(i, layer) for i, layer in enumerate(network.layers) if layer.parameters]
+        series = tuple(
+            Series(f"{i} {layer.title}", Dense(self._read(i, tuple(layer.parameters))), number, tag=str(i))
+            for number, (i, layer) in enumerate(layers)
+        )
+        self.plot.set_series(series)
+        self.key.set_rows(tuple(s.key_row() for s in series))
+        self._throttle.set_rate(REDRAWS * min(1.0, FEW_CURVES / max(len(series), 1)))
+        self._redraw()
+
+    def _read(self, layer: int, roles: tuple[str, ...]) -> Read:
+        """√ of the sum of the squared norms of the layer's gradients, with the column of each."""
+        history = self.session.history
+        places = [history.columns.index(f"gradient.{layer}.{role}") for role in roles]
+
+        def read(first: int, last: int) -> Array:
+            rows = history.rows(first, last)
+            if len(places) == 1:
+                return np.asarray(rows[:, places[0]])
+            with np.errstate(all="ignore"):
+                return np.asarray(np.hypot.reduce(rows[:, places], axis=1))
+
+        return read
+
+    def draw(self, frame: Frame) -> None:
+        """While playing, redraw as often as one can read; else at once."""
+        self._throttle.ask(at_once=not self.session.playing)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """What is not seen is not drawn."""
+        super().hideEvent(event)
+        self._throttle.stop()
+
+    def _redraw(self) -> None:
+        self.plot.redraw(len(self.session.history))
+        self._read_values()
+
+    def _read_values(self) -> None:
+        """The norms of the step pointed at; else of the last step."""
+        step = self.plot.step or len(self.session.history)
+        values = [s.source.at(step)[1] for s in self.plot.series]
+        texts = tuple(exponent(v) if step else NONE for v in values)
+        self.key.set_values(f"step {count(step)}" if step else "", texts)
+        finite = [v for v in values if math.isfinite(v) and v > 0]
+        spread = f"largest / smallest {exponent(max(finite) / min(finite), 2)}" if len(finite) > 1 else ""
+        self.status_changed.emit("log" + (f" · {spread}" if spread else ""))

@@ -1,0 +1,74 @@
+"""What the cards of the network say of a recipe, and of the network built from it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF
+from PySide6.QtGui import QPolygonF
+
+from app.recipe_edit import matched
+from app.widgets.card_model import Card
+from engine.layers import LayerSpec, shape_text
+from engine.protocol import Built, LayerInfo
+from engine.recipe import Recipe
+
+TRACE_STEPS = 96  # of the gradient norm, shown on a card
+
+
+def cards_of(recipe: Recipe, network: Built | None, *, dimmed: bool = False) -> list[Card]:
+    """The cards of a recipe; sizes come from the network that stands, as far as it has the same layers."""
+    known: list[LayerInfo | None] = [None] * len(recipe.layers)
+    if network is not None:
+        was = matched(network.recipe.layers, recipe.layers)
+        known = [None if j is None else network.layers[j] for j in was]
+    layers = [_layer_card(i, spec, known[i], dimmed) for i, spec in enumerate(recipe.layers)]
+    return [_data_card(recipe, network, dimmed), *layers, _loss_card(recipe), _training_card(recipe)]
+
+
+def trace(norms: NDArray[np.float64]) -> QPolygonF:
+    """A curve of log norms in a unit square, new steps at the right; a decade at least fills its height."""
+    x = np.linspace(1 - (len(norms) - 1) / (TRACE_STEPS - 1), 1, len(norms))
+    good = np.isfinite(norms)
+    logs = np.log10(np.maximum(norms[good], 1e-30))
+    low, high = float(logs.min()), float(logs.max())
+    spare = max(0.0, 1.0 - (high - low)) / 2
+    y = 1 - (logs - low + spare) / (high - low + 2 * spare)
+    return QPolygonF([QPointF(a, b) for a, b in zip(x[good].tolist(), y.tolist(), strict=True)])
+
+
+def _layer_card(index: int, spec: LayerSpec, info: LayerInfo | None, dimmed: bool) -> Card:
+    title, what = spec.title(), (spec.__doc__ or "").partition("\n")[0]
+    if info is None:
+        return Card("layer", index, spec, title, "…", None, dimmed, what)
+    sizes = f"{shape_text(info.in_shape)} → {shape_text(info.out_shape)}"
+    caption = info.caption.removeprefix(info.title).strip().replace("→", " → ") or shape_text(info.out_shape)
+    parameters = ", ".join(f"{role} {shape_text(shape)}" for role, shape in info.parameters.items())
+    tip = "\n".join(line for line in (what, sizes, f"{info.parameter_count:,} parameters: {parameters}") if line)
+    return Card(
+        "layer", index, spec, title, caption, info.parameter_count, dimmed, tip if parameters else f"{what}\n{sizes}"
+    )
+
+
+def _data_card(recipe: Recipe, network: Built | None, dimmed: bool) -> Card:
+    kind = recipe.data.title()
+    what = (recipe.data.__doc__ or "").partition("\n")[0]
+    if network is None:
+        return Card("data", -1, "data", "Data", kind, tip=what)
+    data = network.data
+    picture = f" {shape_text(data.image_shape)} →" if data.image_shape else " →"
+    tip = f"{what}\n{data.training:,} samples to train on, {data.validation:,} for validation"
+    return Card("data", -1, "data", "Data", f"{kind}{picture} {shape_text(data.shape)}", None, dimmed, tip)
+
+
+def _loss_card(recipe: Recipe) -> Card:
+    tip = (recipe.loss.__doc__ or "").partition("\n")[0]
+    return Card("loss", -1, "loss", "Loss", recipe.loss.title(), tip=tip)
+
+
+def _training_card(recipe: Recipe) -> Card:
+    optimizer = recipe.optimizer
+    caption = f"{optimizer.title()} · lr {optimizer.lr:g} · batch {recipe.batch_size:,}"
+    return Card(
+        "training", -1, "training", "Training", caption, tip="Optimizer, mini-batch, seed, number type and name"
+    )

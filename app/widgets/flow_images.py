@@ -1,0 +1,99 @@
+"""The images of the Flow view's tiles, each on its ruler; made when a tile is painted, if a frame changed it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QImage
+
+from app import theme as themes
+from app.widgets.flow_model import FlowModel, Tile
+from app.widgets.flow_rulers import NORM_DECADES, decade_limit, extreme, log_ruler, tensor_limit, typical_extreme
+from app.widgets.picture import Ruler, Values, shrink
+from engine.frames import Frame, Picture
+
+
+@dataclass
+class _Shown:
+    """One tile as it was last drawn."""
+
+    values: Values
+    ruler: Ruler
+    image: QImage
+    fitted: QImage | None = None  # the image, shrunken to the tile's pixels where it has more
+
+
+class FlowImages:
+    """The tiles' images and the rulers they are drawn on."""
+
+    def __init__(self, model: FlowModel) -> None:
+        self._model = model
+        self._shown: dict[str, _Shown] = {}
+        self._pictures: dict[str, Picture] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the sizes seen: another run begins."""
+        self._limits = {a: tensor_limit() for a, t in self._model.tiles.items() if not t.gradient}
+        self._gradients, self._norms = decade_limit(), decade_limit()
+        self.gradient_ruler = log_ruler(1.0)
+        self.norm_ruler = log_ruler(1.0, NORM_DECADES)
+
+    def show(self, frame: Frame) -> None:
+        """Take a frame's tensors; what it has not computed in this mini-batch has no image."""
+        tiles = self._model.tiles
+        self._pictures = {a: p for a, p in frame.tensors.items() if p.computed and a in tiles and p.values.size}
+        with np.errstate(all="ignore"):
+            sizes = [extreme(p.values) for a, p in self._pictures.items() if tiles[a].gradient]
+        self.gradient_ruler = log_ruler(self._gradients.follow(max(sizes, default=0.0)))
+        norms = [v for c in self._model.columns if math.isfinite(v := frame.scalars.get(c.norm, math.nan))]
+        self.norm_ruler = log_ruler(self._norms.follow(max(norms, default=0.0)), NORM_DECADES)
+
+    def _map(self, tile: Tile, values: Values) -> _Shown:
+        """The values' image; the one already shown if they and their ruler are the same."""
+        old = self._shown.get(tile.address)
+        if old is not None and old.values is not values and np.array_equal(old.values, values):
+            old.values = values
+        same = old is not None and old.values is values
+        if tile.gradient:
+            ruler = self.gradient_ruler
+        elif same and old is not None:
+            ruler = old.ruler
+        else:
+            with np.errstate(all="ignore"):
+                ruler = Ruler("linear", self._limits[tile.address].follow(typical_extreme(values)))
+        if old is None or not same or old.ruler != ruler:
+            old = self._shown[tile.address] = _Shown(values, ruler, ruler.image(values, themes.current()))
+        return old
+
+    def recolour(self) -> None:
+        """The same images in another theme's colours."""
+        for shown in self._shown.values():
+            shown.image.setColorTable(themes.signed_table(themes.current()))
+            shown.fitted = None
+
+    def picture(self, address: str) -> Picture | None:
+        """The tensor behind a tile, None where it is not computed."""
+        return self._pictures.get(address)
+
+    def ruler(self, address: str) -> Ruler | None:
+        """The ruler a tile is drawn on, None where it is not computed."""
+        picture = self._pictures.get(address)
+        return None if picture is None else self._map(self._model.tiles[address], picture.values).ruler
+
+    def image(self, address: str, width: int, height: int) -> QImage | None:
+        """A tile's image with no more pixels than the screen has there; None where it is not computed."""
+        picture = self._pictures.get(address)
+        if picture is None:
+            return None
+        shown = self._map(self._model.tiles[address], picture.values)
+        image = shown.image
+        if image.width() <= width and image.height() <= height:
+            return image
+        wanted = QSize(min(width, image.width()), min(height, image.height()))
+        if shown.fitted is None or shown.fitted.size() != wanted:
+            shown.fitted = shrink(image, width, height)
+        return shown.fitted

@@ -1,0 +1,207 @@
+"""Where everything of the Flow view lies, for a network and a size; plain arithmetic, nothing is painted here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QRect, QSize
+from PySide6.QtGui import QFont, QFontMetrics
+from PySide6.QtWidgets import QApplication
+
+from app import theme as themes
+from app.widgets.flow_model import Column, FlowModel, Row, Tile
+
+MARGIN = 14
+NARROWEST, WIDEST = 34, 1.9  # of a column: pixels, and times the height of a tile
+LOWEST, HIGHEST = 44, 300  # a tile's height in pixels
+GAP = 0.34  # between two columns, of a column's width: room for an arrow
+GAPS = 17, 72
+STRIP_GAP = 6
+BAR = 8  # thickness of a ‖grad‖ bar
+WITH_PARAMETERS = 1.35  # how much wider a column with parameters is
+
+
+@dataclass(frozen=True)
+class Fonts:
+    """The fonts of one layout."""
+
+    title: QFont
+    small: QFont
+    number: QFont
+    loss: QFont
+    number_format: str  # of a norm
+
+    @classmethod
+    def of(cls, model: FlowModel, pitch: float, column: int) -> Fonts:
+        """The largest that fit into the narrowest column (its share of the gap included)."""
+        small = _scaled(0.86)
+        texts = [c.title for c in model.columns]
+        title = _fitting(themes.tabular(QApplication.font()), texts, pitch, (1.08, 1.0, 0.9, 0.8), bold=True)
+        places = 2 if QFontMetrics(_scaled(0.72)).horizontalAdvance("0.00e+00") <= pitch - 4 else 1
+        widest = [f"{0:.{places}e}"]
+        number = _fitting(themes.tabular(QApplication.font()), widest, pitch - 4, (0.86, 0.8, 0.72, 0.64, 0.56))
+        loss = _fitting(themes.tabular(QApplication.font()), ["00.000"], column + 8, (1.9, 1.6, 1.3, 1.0, 0.8), bold=True)
+        return cls(title, small, number, loss, f".{places}e")
+
+
+def _fitting(font: QFont, texts: list[str], width: float, scales: tuple[float, ...], *, bold: bool = False) -> QFont:
+    """The font at the largest scale at which each text is no wider than `width`; else at the smallest."""
+    size = font.pointSizeF()
+    font.setBold(bold)
+    for scale in scales:
+        font.setPointSizeF(size * scale)
+        metrics = QFontMetrics(font)
+        if max(metrics.horizontalAdvance(t) for t in texts) <= width:
+            break
+    return font
+
+
+@dataclass(frozen=True)
+class Span:
+    """Left edge and width of a column."""
+
+    left: int
+    width: int
+
+    @property
+    def right(self) -> int:
+        """The first pixel beyond it."""
+        return self.left + self.width
+
+    @property
+    def centre(self) -> float:
+        """Its middle."""
+        return self.left + self.width / 2
+
+
+class FlowLayout:
+    """Rectangles in content coordinates; `size` is the content's, never smaller than the view it was made for."""
+
+    def __init__(self, model: FlowModel, view: QSize) -> None:
+        self.model = model
+        base = QFontMetrics(QApplication.font())
+        self.line = QFontMetrics(_scaled(0.86)).height()
+        self.head = 4 + base.height() + 4 + self.line + 8  # title and caption
+        self.legend = QRect(0, 8, 0, self.line + 14)
+        rows = len(model.rows)
+        above = self.line + 5  # a row's title
+        below = self.line + 4  # the shapes under the activations
+        norms = above + BAR + 4 + self.line + 6
+        fixed = self.legend.bottom() + 4 + self.head + rows * (above + 8) + below + norms + 6
+        spare = view.height() - fixed
+        self.tile_height = min(max(spare // rows, LOWEST), HIGHEST)
+        self.spans = self._spread(view.width())
+        self.gap = self.spans[1].left - self.spans[0].right
+        width = max(view.width(), self.spans[-1].right + MARGIN)
+        height = max(view.height(), fixed + rows * self.tile_height)
+        self.size = QSize(width, height)
+        top = self.legend.bottom() + 4 + max(0, (height - fixed - rows * self.tile_height) // 2)
+        self.legend.moveTop(top - self.legend.height() - 4)
+        self.legend.setLeft(self.spans[0].left)
+        self.legend.setRight(min(self.spans[-1].right, view.width() - MARGIN) - 1)
+        self._stack(top, above, below)
+        self._place_tiles()
+        narrowest = min(span.width for span in self.spans)
+        self.fonts = Fonts.of(model, narrowest + self.gap - 2, self.spans[-1].width)
+        metrics = QFontMetrics(self.fonts.small)
+        self.long_captions = all(
+            metrics.horizontalAdvance(c.caption) <= self.spans[i].width + self.gap - 2
+            for i, c in enumerate(model.columns)
+        )
+
+    def _spread(self, available: int) -> list[Span]:
+        """Columns as wide as the view allows, none wider than looks well, the whole centred."""
+        weights = [WITH_PARAMETERS if c.row(Row.PARAMETERS) else 1.0 for c in self.model.columns]
+        room, gaps = available - 2 * MARGIN, len(weights) - 1
+        unit = room / (sum(weights) + GAP * gaps)
+        gap = int(min(max(unit * GAP, GAPS[0]), GAPS[1]))
+        unit = (room - gap * gaps) / sum(weights)
+        unit = min(max(unit, NARROWEST), WIDEST * self.tile_height / WITH_PARAMETERS)
+        total = sum(weights) * unit + gap * gaps
+        if total < room:  # what the tiles cannot use, the arrows get, up to a point
+            gap = int(min(gap + (room - total) / gaps, 1.6 * GAPS[1]))
+            total = sum(weights) * unit + gap * gaps
+        left, spans = max(MARGIN, (available - total) / 2), []
+        for weight in weights:
+            spans.append(Span(round(left), round(left + weight * unit) - round(left)))
+            left += weight * unit + gap
+        return spans
+
+    def _stack(self, top: int, above: int, below: int) -> None:
+        """The rows from the top down."""
+        self.title_top = top + 4
+        y = top + self.head
+        self.row_tops: dict[Row, int] = {}
+        self.row_titles: dict[Row, int] = {}
+        for row in self.model.rows:
+            self.row_titles[row] = y
+            self.row_tops[row] = y + above
+            y += above + self.tile_height + 8
+            if row is Row.ACTIVATIONS:
+                y += below
+        self.norm_title = y
+        self.norm_top = y + above
+        self.bottom = self.norm_top + BAR + 4 + self.line + 6
+        self.top = top
+
+    def _place_tiles(self) -> None:
+        self.tiles: dict[str, QRect] = {}
+        for column, span in zip(self.model.columns, self.spans, strict=True):
+            for row in self.model.rows:
+                self._place(column.row(row), span, self.row_tops[row])
+
+    def _place(self, tiles: tuple[Tile, ...], span: Span, top: int) -> None:
+        """Matrices share the width that the narrow strips of vectors leave."""
+        strips = sum(tile.strip for tile in tiles)
+        wide = len(tiles) - strips
+        strip = min(max(round(span.width * 0.09), 5), 16)
+        if not wide and strips:
+            strip = min((span.width - STRIP_GAP * (strips - 1)) // strips, 3 * strip)
+        room = span.width - strips * strip - STRIP_GAP * (len(tiles) - 1)
+        left = float(span.left)
+        for tile in tiles:
+            width = strip if tile.strip else max(room / wide, 3.0)
+            self.tiles[tile.address] = QRect(round(left), top, round(left + width) - round(left), self.tile_height)
+            left += width + STRIP_GAP
+
+    def lit_rect(self, column: int) -> QRect:
+        """The background of a column."""
+        span, pad = self.spans[column], min(self.gap // 2 - 1, 10)
+        return QRect(span.left - pad, self.top, span.width + 2 * pad, self.bottom - self.top)
+
+    def band_rect(self, row: Row) -> QRect:
+        """The background of a row of tiles."""
+        left, right = self.spans[0].left - 8, self.spans[-1].right + 8
+        return QRect(left, self.row_titles[row] - 1, right - left, self.row_tops[row] + self.tile_height + 6 - self.row_titles[row])
+
+    def text_rect(self, column: Column | int, top: int, height: int) -> QRect:
+        """A line of text under or over a column, as wide as the column and its share of the gaps."""
+        index = column if isinstance(column, int) else self.model.columns.index(column)
+        span, share = self.spans[index], self.gap - 2
+        return QRect(span.left - share // 2, top, span.width + share, height)
+
+    def norm_rect(self, column: int) -> QRect:
+        """The trough of a column's ‖grad‖ bar."""
+        span = self.spans[column]
+        return QRect(span.left, self.norm_top, span.width, BAR)
+
+    def arrow(self, column: int, row: Row) -> tuple[float, float, float]:
+        """The arrow between a column and the one at its right: left end, right end, height."""
+        left, right = self.spans[column].right, self.spans[column + 1].left
+        half = min((right - left) / 2 - 2.5, 14)
+        middle = (left + right) / 2
+        return middle - half, middle + half, self.row_tops[row] + self.tile_height / 2
+
+    def tile_at(self, x: int, y: int) -> Tile | None:
+        """The tile under a point of the content."""
+        for address, rect in self.tiles.items():
+            if rect.contains(x, y):
+                return self.model.tiles[address]
+        return None
+
+
+def _scaled(scale: float) -> QFont:
+    """The application's font at another size."""
+    font = themes.tabular(QApplication.font())
+    font.setPointSizeF(font.pointSizeF() * scale)
+    return font

@@ -1,0 +1,285 @@
+"""The Flow view as a widget: takes frames, scrolls where there are too many columns, and lets tiles be picked."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QSize, Qt, Signal
+from PySide6.QtGui import QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
+from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip, QWidget
+
+from app import theme as themes
+from app.widgets.flow_images import FlowImages
+from app.widgets.flow_layout import FlowLayout
+from app.widgets.flow_model import FlowModel, Lit, Tile, times
+from app.widgets.flow_painter import FlowPainter
+from app.widgets.picture import compact
+from engine.frames import Frame, Picture
+from engine.protocol import Built
+
+MOVES = {
+    Qt.Key.Key_Left: (-1, 0),
+    Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, -1),
+    Qt.Key.Key_Down: (0, 1),
+}
+KEYS_HINT = "Shift and the arrow keys move from tile to tile"
+
+
+class FlowView(QAbstractScrollArea):
+    """Columns are layers; activations flow right in the top row, gradients flow left in the bottom row."""
+
+    picked = Signal(str, object)  # address, and the index of the entry under the pointer (None: not known exactly)
+
+    _model: FlowModel | None = None  # on the class: Qt calls changeEvent and resizeEvent from its own constructor
+    _layout: FlowLayout | None = None
+    _frame: Frame | None = None
+    _lit = Lit()
+    _marked: str | None = None
+    _hovered: str | None = None
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName("flow of activations and gradients")
+        self.setAccessibleDescription(KEYS_HINT)
+        self.viewport().setMouseTracking(True)
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+
+    # --- what is shown ------------------------------------------------------------------------
+
+    @property
+    def model(self) -> FlowModel | None:
+        """Columns and tiles of the network shown."""
+        return self._model
+
+    @property
+    def marked(self) -> str | None:
+        """The address of the selected tile."""
+        return self._marked
+
+    def set_network(self, network: Built) -> None:
+        """Lay out for a network; nothing of it is computed yet."""
+        self._model = FlowModel(network)
+        self._images = FlowImages(self._model)
+        self._frame, self._lit, self._hovered = None, Lit(), None
+        self._arrange()
+        self.horizontalScrollBar().setValue(0)
+
+    def show_frame(self, frame: Frame) -> None:
+        """Show the picture of a position."""
+        if self._model is None:
+            return
+        begins = frame.step == 0 and (self._frame is None or self._frame.step > 0)
+        if begins:
+            self._images.reset()
+        self._images.show(frame)
+        self._frame = frame
+        lit = Lit.of(self._model, frame)
+        if lit.column is not None and lit != self._lit:
+            self._bring_into_view(lit.column)
+        self._lit = lit
+        self.viewport().update()
+
+    def mark(self, address: str | None) -> None:
+        """Ring the selected tensor's tile, if it has one."""
+        if address != self._marked:
+            self._marked = address
+            tile = self._model.tiles.get(address or "") if self._model is not None else None
+            chosen = f"{describe(tile).replace(chr(10), '; ')} is selected. " if tile is not None else ""
+            self.setAccessibleDescription(chosen + KEYS_HINT)
+            self.viewport().update()
+
+    def tile_rect(self, address: str) -> QRect:
+        """Where a tile is on the viewport now; empty where there is none."""
+        rect = self._layout.tiles.get(address) if self._layout is not None else None
+        return rect.translated(-self._offset()) if rect is not None else QRect()
+
+    # --- layout and scrolling -----------------------------------------------------------------
+
+    def _arrange(self) -> None:
+        """Lay out for the present size; a scroll bar takes some of it, and may be there or not."""
+        if self._model is None:
+            return
+        across, down = self.horizontalScrollBar(), self.verticalScrollBar()
+        whole, bars = self.contentsRect().size(), QSize(down.sizeHint().width(), across.sizeHint().height())
+        size, layout = whole, FlowLayout(self._model, whole)
+        for _ in range(2):  # one bar may make the other one needed
+            needed = QSize(
+                whole.width() - bars.width() * (layout.size.height() > size.height()),
+                whole.height() - bars.height() * (layout.size.width() > size.width()),
+            )
+            if needed == size:
+                break
+            size, layout = needed, FlowLayout(self._model, needed)
+        self._layout = layout
+        for bar, content, view in (
+            (across, layout.size.width(), size.width()),
+            (down, layout.size.height(), size.height()),
+        ):
+            bar.setRange(0, max(0, content - view))
+            bar.setPageStep(view)
+            bar.setSingleStep(30)
+        self.viewport().update()
+
+    def _offset(self) -> QPoint:
+        return QPoint(self.horizontalScrollBar().value(), self.verticalScrollBar().value())
+
+    def _bring_into_view(self, column: int) -> None:
+        """Scroll so far that a column is seen, with the one before and after it."""
+        assert self._layout is not None
+        spans, bar = self._layout.spans, self.horizontalScrollBar()
+        left = spans[max(column - 1, 0)].left - self._layout.gap
+        right = spans[min(column + 1, len(spans) - 1)].right + self._layout.gap
+        bar.setValue(min(max(bar.value(), right - bar.pageStep()), left))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Lay out anew."""
+        self._arrange()
+
+    def minimumSizeHint(self) -> QSize:
+        """Small enough for any window; the rest scrolls."""
+        return QSize(280, 200)
+
+    def sizeHint(self) -> QSize:
+        """What the default network looks well in."""
+        return QSize(900, 620)
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow the theme and the font size."""
+        super().changeEvent(event)
+        if self._model is None:
+            return
+        if event.type() == QEvent.Type.PaletteChange:
+            self._images.recolour()
+            self.viewport().update()
+        elif event.type() in (QEvent.Type.FontChange, QEvent.Type.ApplicationFontChange):
+            self._arrange()
+
+    # --- painting -----------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint what of it is seen."""
+        painter = QPainter(self.viewport())
+        painter.fillRect(event.rect(), themes.current().color("panel"))
+        if self._layout is None:
+            return
+        offset = self._offset()
+        visible = event.rect().translated(offset)
+        flow = FlowPainter(painter, self._layout, self._images, self._frame, self._lit, visible)
+        painter.translate(-offset)
+        flow.paint(self._marked, self._hovered, self.hasFocus())
+        painter.translate(offset.x(), 0)
+        flow.paint_fixed(0, self.viewport().width())
+
+    # --- pointer and keys ---------------------------------------------------------------------
+
+    def _tile_at(self, point: QPointF | QPoint) -> Tile | None:
+        if self._layout is None:
+            return None
+        where = (point.toPoint() if isinstance(point, QPointF) else point) + self._offset()
+        return self._layout.tile_at(where.x(), where.y())
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Show that a tile can be picked."""
+        tile = self._tile_at(event.position())
+        self._hover(tile.address if tile is not None else None)
+
+    def _hover(self, address: str | None) -> None:
+        if address != self._hovered:
+            self._hovered = address
+            shape = Qt.CursorShape.PointingHandCursor if address else Qt.CursorShape.ArrowCursor
+            self.viewport().setCursor(shape)
+            self.viewport().update()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Pick the tile under the pointer."""
+        tile = self._tile_at(event.position())
+        if tile is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.picked.emit(tile.address, self._index_at(tile, event.position()))
+
+    def _index_at(self, tile: Tile, point: QPointF) -> tuple[int, ...] | None:
+        """The entry under the pointer, where every entry is shown as itself."""
+        picture = self._images.picture(tile.address)
+        if picture is None or not picture.whole:
+            return None
+        rect, (rows, columns) = self.tile_rect(tile.address), picture.values.shape
+        row = int((point.y() - rect.top()) / rect.height() * rows)
+        column = int((point.x() - rect.left()) / rect.width() * columns)
+        return full_index(picture, min(max(row, 0), rows - 1), min(max(column, 0), columns - 1))
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        """Tool tips per tile; forget the pointer when it leaves."""
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            self._show_tip(event)
+            return True
+        if event.type() == QEvent.Type.Leave:
+            self._hover(None)
+        return super().viewportEvent(event)
+
+    def _show_tip(self, event: QHelpEvent) -> None:
+        text, rect = self.tip_at(event.pos())
+        if text:
+            QToolTip.showText(event.globalPos(), text, self.viewport(), rect)
+        else:
+            QToolTip.hideText()
+
+    def tip_at(self, point: QPoint) -> tuple[str, QRect]:
+        """The tool tip at a point of the viewport and where it holds; "" where there is nothing to tell."""
+        tile = self._tile_at(point)
+        if tile is not None:
+            ruler = self._images.ruler(tile.address)
+            if ruler is None:
+                state = "not computed yet in this mini-batch"
+            elif ruler.kind == "log":
+                state = f"colours: log, seen from ±{compact(ruler.floor)}, full at ±{compact(ruler.limit)}"
+            else:
+                state = f"colours: linear, full at ±{compact(ruler.limit)}"
+            return f"{describe(tile)}\n{state}", self.tile_rect(tile.address)
+        if self._layout is not None and self._model is not None:
+            layout, where = self._layout, point + self._offset()
+            for index, column in enumerate(self._model.columns):
+                head = layout.text_rect(index, layout.top, layout.head)
+                if head.contains(where):
+                    return column.about, head.translated(-self._offset())
+        return "", QRect()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Shift and an arrow key pick the tile beside; a plain arrow key is the transport's."""
+        move = MOVES.get(Qt.Key(event.key()))
+        if move is None:
+            super().keyPressEvent(event)
+        elif self._model is None or not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            event.ignore()
+        else:
+            address = self._model.neighbour(self._marked or "", *move)
+            self._bring_into_view(self._model.tiles[address].column)
+            self.picked.emit(address, None)
+
+    def focusInEvent(self, event: QEvent) -> None:  # type: ignore[override]
+        """Show where the keys go."""
+        self.viewport().update()
+
+    def focusOutEvent(self, event: QEvent) -> None:  # type: ignore[override]
+        """The keys go elsewhere."""
+        self.viewport().update()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """An upright wheel scrolls across where there is nothing to scroll down."""
+        if event.angleDelta().y() and not self.verticalScrollBar().maximum():
+            bar = self.horizontalScrollBar()
+            bar.setValue(bar.value() - event.angleDelta().y())
+        else:
+            super().wheelEvent(event)
+
+
+def describe(tile: Tile) -> str:
+    """Address, shape and what it is."""
+    return f"{tile.address}  {times(tile.shape)}\n{tile.about}"
+
+
+def full_index(picture: Picture, row: int, column: int) -> tuple[int, ...]:
+    """The index into the whole tensor of a cell of its matrix."""
+    if len(picture.shape) < 2:
+        return (row,)
+    return (row, *(int(i) for i in np.unravel_index(column, picture.shape[1:])))

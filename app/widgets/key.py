@@ -1,0 +1,137 @@
+"""The key of a plot: a row for each curve, with its line, its name and its value at the step looked at."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import QApplication, QSizePolicy, QWidget
+
+from app import theme as themes
+from app.theme import Theme
+
+SAMPLE = 18.0  # pixels of a curve's line
+GAP = 6.0
+
+
+class KeyRow(NamedTuple):
+    """One curve: its colour's place in the theme's series, how it is drawn, its name."""
+
+    color: int
+    name: str
+    markers: bool = False
+    dashed: bool = False
+
+
+class Key(QWidget):
+    """Rows in as many columns as its height asks for; a heading over them. As an overlay it has no layout."""
+
+    def __init__(self, parent: QWidget | None = None, *, value_text: str = "0.000000") -> None:
+        super().__init__(parent)
+        self._rows: tuple[KeyRow, ...] = ()
+        self._values: tuple[str, ...] = ()
+        self._heading = ""
+        self._longest_value = value_text
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
+        self.setAccessibleName("key of the curves")
+
+    def set_rows(self, rows: tuple[KeyRow, ...]) -> None:
+        """The curves there are."""
+        self._rows = rows
+        self._values = ("",) * len(rows)
+        self._fit()
+
+    def set_values(self, heading: str, values: tuple[str, ...]) -> None:
+        """What the curves are at the step that the heading names."""
+        if (heading, values) != (self._heading, self._values):
+            self._heading, self._values = heading, values
+            spoken = (f"{row.name} {value}" for row, value in zip(self._rows, values, strict=False))
+            self.setAccessibleDescription(", ".join((heading, *spoken)))
+            self.update()
+
+    def fonts(self) -> tuple[QFont, QFont]:
+        """For names, and for values."""
+        font = themes.tabular(QApplication.font())
+        font.setPointSizeF(font.pointSizeF() * 0.9)
+        return font, themes.mono_font(0.86)
+
+    def _measures(self) -> tuple[float, float, float]:
+        """Line height, and the widths of names and of values."""
+        names, values = (QFontMetricsF(font) for font in self.fonts())
+        widest = max((names.horizontalAdvance(row.name) for row in self._rows), default=0.0)
+        return names.height() + 1, widest, values.horizontalAdvance(self._longest_value)
+
+    def _columns(self, height: float) -> int:
+        line, _, _ = self._measures()
+        fitting = max(1, int(height / line) - 1)
+        return max(1, -(-len(self._rows) // fitting))
+
+    def natural_size(self) -> QSize:
+        """With all rows in one column."""
+        line, name, value = self._measures()
+        return QSize(round(SAMPLE + name + value + 3 * GAP), round(line * (len(self._rows) + 1)))
+
+    def sizeHint(self) -> QSize:
+        """Its natural width."""
+        return QSize(self.natural_size().width(), 40)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Take the columns that this height needs."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        if self.sizePolicy().horizontalPolicy() == QSizePolicy.Policy.Fixed and self.parentWidget() is not None:
+            width = self.natural_size().width()
+            room = max(1, int(self.parentWidget().width() * 0.45) // max(1, width))
+            self.setFixedWidth(width * min(self._columns(self.height()), room))
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """The heading, then the rows column by column; the last place says how many more there are."""
+        theme, painter = themes.current(), QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        names, values = self.fonts()
+        line, _, _ = self._measures()
+        width = self.natural_size().width()
+        painter.setFont(names)
+        painter.setPen(theme.color("muted"))
+        painter.drawText(QRectF(GAP, 0, self.width() - GAP, line), Qt.AlignmentFlag.AlignVCenter, self._heading)
+        deep = max(1, int(self.height() / line) - 1)
+        places = deep * max(1, self.width() // width)
+        shown = len(self._rows) if len(self._rows) <= places else places - 1
+        for number, row in enumerate(self._rows[:shown]):
+            column, place = divmod(number, deep)
+            box = QRectF(column * width, (place + 1) * line, width, line)
+            _draw_sample(painter, box, row, theme)
+            painter.setFont(names)
+            painter.setPen(theme.color("text"))
+            painter.drawText(box.adjusted(SAMPLE + GAP, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, row.name)
+            painter.setFont(values)
+            align = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+            painter.drawText(box.adjusted(0, 0, -GAP, 0), align, self._values[number] if self._values else "")
+        if shown < len(self._rows):
+            column, place = divmod(shown, deep)
+            painter.setFont(names)
+            painter.setPen(theme.color("muted"))
+            where = QPointF(column * width + SAMPLE + GAP, (place + 1.75) * line)
+            painter.drawText(where, f"… {len(self._rows) - shown} more")
+
+
+def series_color(number: int, theme: Theme) -> str:
+    """The colour of a curve; after the last one they begin anew."""
+    return theme.series[number % len(theme.series)]
+
+
+def _draw_sample(painter: QPainter, box: QRectF, row: KeyRow, theme: Theme) -> None:
+    colour = series_color(row.color, theme)
+    middle = box.top() + box.height() / 2
+    style = Qt.PenStyle.DashLine if row.dashed else Qt.PenStyle.SolidLine
+    painter.setPen(QPen(colour, 2, style))
+    painter.drawLine(QLineF(box.left() + 2, middle, box.left() + SAMPLE, middle))
+    if row.markers:
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QPen(colour).brush())
+        painter.drawEllipse(QPointF(box.left() + 2 + (SAMPLE - 2) / 2, middle), 3, 3)

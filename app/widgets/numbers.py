@@ -1,0 +1,80 @@
+"""Numbers as text that keeps its width while its digits change."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+FIGURE_SPACE = "\u2007"  # as wide as a digit
+NONE = "–"
+
+
+def figures(value: float, digits: int = 4) -> str:
+    """A magnitude in as many figures everywhere: 0.4721, 12.35, 1234., 1.24e-05; a word for what is no number."""
+    if not math.isfinite(value):
+        return no_number(value)
+    size = abs(value)
+    if value == 0:
+        return f"{0:.{digits}f}"
+    if 10 ** (1 - digits) <= size < 10 ** (digits - 1):
+        whole = len(str(int(size)))
+        return _minus(f"{value:.{digits - whole + (whole == 1)}f}")
+    return exponent(value)
+
+
+def exponent(value: float, digits: int = 3) -> str:
+    """Always with an exponent: 1.24e-01."""
+    return _minus(f"{value:.{digits - 1}e}") if math.isfinite(value) else no_number(value)
+
+
+def signed(value: float) -> str:
+    """With a sign, four decimals or an exponent, nine places wide: +0.3784, −1.24e-05."""
+    if not math.isfinite(value):
+        text = no_number(value)
+    elif value == 0:
+        text = "0"
+    else:
+        text = f"{value:+.4f}" if 1e-3 <= abs(value) < 1e3 else f"{value:+.2e}"
+    return _minus(text).rjust(9, FIGURE_SPACE)
+
+
+def exact(value: float, dtype: str) -> str:
+    """With a sign and as many digits as bring back the same number of that type."""
+    if not math.isfinite(value):
+        return no_number(value)
+    kind = np.float64 if dtype == "float64" else np.float32
+    number = kind(value)
+    plain = number == 0 or 1e-4 <= abs(number) < 1e7
+    write = np.format_float_positional if plain else np.format_float_scientific
+    return _minus(write(number, unique=True, trim="-", sign=True))
+
+
+def percent(share: float) -> str:
+    """A share of one: 89.1 %."""
+    return f"{100 * share:.1f} %" if math.isfinite(share) else NONE
+
+
+def tiny(value: float) -> str:
+    """One figure and its exponent, as errors are written: 4e-10; 0 is exact."""
+    if not math.isfinite(value):
+        return no_number(value)
+    if value == 0:
+        return "0"
+    mantissa, _, power = f"{value:.0e}".partition("e")
+    return f"{mantissa}e{int(power)}"
+
+
+def count(number: int) -> str:
+    """With commas: 1,797."""
+    return f"{number:,}"
+
+
+def no_number(value: float) -> str:
+    """NaN, ∞ or −∞."""
+    return "NaN" if math.isnan(value) else "∞" if value > 0 else "−∞"
+
+
+def _minus(text: str) -> str:
+    """A real minus sign, but the plain one in an exponent."""
+    return "−" + text[1:] if text.startswith("-") else text

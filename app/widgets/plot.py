@@ -1,0 +1,317 @@
+"""Curves over steps: decimated, on steady axes, with the exact values of the step under the pointer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PySide6.QtCore import QEvent, QPointF, Qt, Signal
+from PySide6.QtGui import QHideEvent, QKeyEvent, QMouseEvent, QResizeEvent
+
+from app import theme as themes
+from app.widgets.axes import LARGEST, Scale, StepAxis, ValueAxis, limits, pen, steady
+from app.widgets.curve_data import Array, Dense, Sparse
+from app.widgets.key import KeyRow, series_color
+
+import pyqtgraph as pg  # isort: skip  (after PySide6, or it may choose another Qt)
+
+TAG_ROOM = 20  # pixels kept right of the last step for the curves' tags
+FEW_CURVES = 12  # up to here curves are smoothed
+MOST_MARKERS = 120
+
+
+@dataclass(frozen=True)
+class Series:
+    """One curve to show. `tag` is written at its end."""
+
+    name: str
+    source: Dense | Sparse
+    color: int
+    markers: bool = False
+    tag: str = ""
+
+    @property
+    def dashed(self) -> bool:
+        """Whether the colours had begun anew."""
+        return self.color >= len(themes.current().series)
+
+    def key_row(self) -> KeyRow:
+        """Its row in a key."""
+        return KeyRow(self.color, self.name, self.markers, self.dashed)
+
+
+class StepPlot(pg.PlotWidget):
+    """Some curves over steps on one scale. Wheel and drag zoom in time; a double click shows all again.
+
+    `redraw(length)` takes in what is new; `pointed` says that the step under the pointer is another one.
+    """
+
+    pointed = Signal()
+
+    def __init__(self, scale: Scale, name: str, empty: str) -> None:
+        self._scale = scale
+        self._series: tuple[Series, ...] = ()
+        self._curves: list[pg.PlotDataItem] = []
+        self._tags: list[pg.TextItem] = []
+        self._length = 0
+        self._zoomed = False
+        self._step: int | None = None
+        super().__init__(axisItems={"left": ValueAxis(scale), "bottom": StepAxis("bottom")})
+        self.setAccessibleName(name)
+        self.setToolTip("The mouse wheel zooms in time, dragging moves; a double click or Home shows all; + and − zoom")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMinimumSize(120, 60)
+        item = self.getPlotItem()
+        item.setMenuEnabled(False)
+        item.hideButtons()
+        item.disableAutoRange()
+        item.layout.setContentsMargins(0, 4, 4, 0)
+        self.setMouseEnabled(x=True, y=False)
+        self._box = item.getViewBox()
+        self._box.sigRangeChangedManually.connect(self._on_zoomed)
+        self._add_marks(empty)
+        self._restyle()
+        self._set_range()
+
+    def _add_marks(self, empty: str) -> None:
+        self._cursor = pg.InfiniteLine(angle=90)
+        self._lost = pg.InfiniteLine(angle=90)
+        self._lost_text = pg.TextItem(anchor=(1, 0))
+        self._empty = pg.TextItem(empty, anchor=(0.5, 0.5))
+        for item in (self._cursor, self._lost, self._lost_text, self._empty):
+            item.setVisible(item is self._empty)
+            self.addItem(item, ignoreBounds=True)
+
+    # --- what is shown ------------------------------------------------------------------------
+
+    def set_series(self, series: tuple[Series, ...]) -> None:
+        """Show these curves from now on."""
+        for item in (*self._curves, *self._tags):
+            self.removeItem(item)
+        self._series, self._zoomed, self._length = series, False, 0
+        few = len(series) <= FEW_CURVES
+        self._curves = [pg.PlotDataItem(antialias=few, autoDownsample=False) for _ in series]
+        self._tags = [pg.TextItem(s.tag, anchor=(0, 0.5)) for s in series if s.tag]
+        for item in (*self._curves, *self._tags):
+            self.addItem(item, ignoreBounds=True)
+        self._restyle()
+        self.redraw(0)
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        """The curves shown."""
+        return self._series
+
+    @property
+    def step(self) -> int | None:
+        """The step under the pointer."""
+        return self._step
+
+    @property
+    def zoomed(self) -> bool:
+        """Whether a part of the steps is shown, of the user's choice."""
+        return self._zoomed
+
+    def drawn(self, number: int) -> tuple[Array, Array]:
+        """The points of a curve as they are on screen: x in steps, y on the scale."""
+        x, y = self._curves[number].getOriginalDataset()
+        return (np.empty(0), np.empty(0)) if x is None else (x, y)
+
+    def redraw(self, length: int) -> None:
+        """Take in the table's rows up to `length`, and draw."""
+        self._length = length
+        for series in self._series:
+            series.source.update(length)
+        self._empty.setVisible(length == 0)
+        self._draw()
+
+    def show_all(self) -> None:
+        """Every step from the first on."""
+        self._zoomed = False
+        self._draw()
+
+    def mark_loss(self, step: int | None, text: str = "") -> None:
+        """Mark the step from which on there are no numbers, or none."""
+        for item in (self._lost, self._lost_text):
+            item.setVisible(step is not None)
+        if step is not None:
+            self._lost.setValue(step)
+            self._lost_text.setText(text)
+            top = self._box.viewRange()[1][1]
+            left = step < sum(self._box.viewRange()[0]) / 2
+            self._lost_text.setAnchor((0 if left else 1, 0))
+            self._lost_text.setPos(step, top)
+
+    # --- drawing ------------------------------------------------------------------------------
+
+    def _draw(self) -> None:
+        """Set the curves for the steps in view, then the value axis for what the curves show."""
+        if not self._zoomed:
+            self._set_range()
+        left, right = self._box.viewRange()[0]
+        pixels = max(50, int(self._box.width() * self.devicePixelRatioF()))
+        most = 2 * pixels if len(self._series) <= FEW_CURVES else pixels
+        low, high, ends = math.inf, -math.inf, []
+        for series, item in zip(self._series, self._curves, strict=True):
+            x, y = series.source.curve(math.floor(left) - 1, math.ceil(right) + 1, most)
+            y = self._scaled(y)
+            self._set_curve(item, series, x, y)
+            seen = y[np.isfinite(y)]
+            if seen.size:
+                low, high = min(low, float(seen.min())), max(high, float(seen.max()))
+            ends.append(float(seen[-8:].mean()) if seen.size else math.nan)
+        self._set_value_range(*limits(self._scale, low, high, self._zoomed))
+        self._place_tags(ends)
+
+    def _scaled(self, y: Array) -> Array:
+        if self._scale != "log":
+            return np.clip(y, -LARGEST, LARGEST)
+        with np.errstate(all="ignore"):
+            y = np.log10(y)
+        return np.where(np.isfinite(y), y, np.nan)
+
+    def _set_curve(self, item: pg.PlotDataItem, series: Series, x: Array, y: Array) -> None:
+        """Hand the points over; a single one becomes a dash, so that the first step is seen."""
+        if len(x) == 1 and not series.markers:
+            x, y = np.array([x[0] - 0.4, x[0] + 0.4]), np.repeat(y, 2)
+        gaps = not np.isfinite(y).all()
+        symbol = "o" if series.markers and len(x) <= MOST_MARKERS else None
+        item.opts["symbol"] = symbol
+        item.setData(x, y, connect="finite" if gaps else "all", skipFiniteCheck=not gaps)
+
+    def _set_range(self) -> None:
+        """All steps, with an end that moves in few jumps."""
+        last = steady(max(self._length, 10))
+        width = max(self._box.width(), 60.0)
+        room = last * TAG_ROOM / (width - TAG_ROOM) if self._tags else 0.0
+        wanted = [0.0, last + room]
+        self._box.setLimits(xMin=0, xMax=wanted[1], minXRange=min(4, last))
+        if self._box.viewRange()[0] != wanted:
+            self._box.setXRange(*wanted, padding=0)
+            self._empty.setPos(wanted[1] / 2, sum(self._box.viewRange()[1]) / 2)
+
+    def _set_value_range(self, low: float, high: float) -> None:
+        if self._box.viewRange()[1] != [low, high]:
+            self._box.setYRange(low, high, padding=0)
+            self._empty.setPos(sum(self._box.viewRange()[0]) / 2, (low + high) / 2)
+
+    def _place_tags(self, ends: list[float]) -> None:
+        """Write each curve's tag at its end, pushed apart where they would overlap; left out where they cannot fit."""
+        if not self._tags:
+            return
+        (left, right), (low, high) = self._box.viewRange()
+        height = max(self._box.height(), 1.0)
+        gap = (high - low) / height * (self._tags[0].boundingRect().height() * 0.72)
+        tagged = [(end, tag) for end, tag in zip(ends, self._tags, strict=True) if math.isfinite(end)]
+        fitting = max(1, int((high - low) / gap))
+        every = -(-len(tagged) // fitting) if tagged else 1
+        shown = sorted(tagged[::every], key=lambda pair: pair[0])
+        inside = self._length <= right
+        for tag in self._tags:
+            tag.setVisible(False)
+        for place, (_, tag) in zip(spread([end for end, _ in shown], gap, low + gap / 2, high - gap / 2), shown, strict=True):
+            tag.setAnchor((0 if inside else 1, 0.5))
+            tag.setPos(min(self._length, right), place)
+            tag.setVisible(self._length > left)
+
+    # --- the user -----------------------------------------------------------------------------
+
+    def _on_zoomed(self, *_: Any) -> None:
+        left, right = self._box.viewRange()[0]
+        everything = left <= 0 and right >= steady(max(self._length, 10))
+        self._zoomed = not everything
+        self._draw()
+
+    def _point(self, step: int | None) -> None:
+        if step != self._step:
+            self._step = step
+            self._cursor.setVisible(step is not None)
+            if step is not None:
+                self._cursor.setValue(step)
+            self.pointed.emit()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Look at the nearest step."""
+        super().mouseMoveEvent(event)
+        scene = self.mapToScene(event.position().toPoint())
+        if self._length and self._box.sceneBoundingRect().contains(scene):
+            x = self._box.mapSceneToView(QPointF(scene)).x()
+            self._point(min(max(round(x), 1), self._length))
+        else:
+            self._point(None)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Look at no step."""
+        super().leaveEvent(event)
+        self._point(None)
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Look at no step."""
+        super().hideEvent(event)
+        self._point(None)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Show all."""
+        event.accept()
+        self.show_all()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """+ and − zoom, Home shows all."""
+        factor = {"+": 0.7, "=": 0.7, "-": 1 / 0.7, "−": 1 / 0.7}.get(event.text())
+        if factor is not None:
+            self._box.scaleBy((factor, 1.0), center=self._zoom_centre())
+            self._on_zoomed()
+        elif event.key() == Qt.Key.Key_Home:
+            self.show_all()
+        else:
+            event.ignore()
+
+    def _zoom_centre(self) -> Any:
+        (left, right), (low, high) = self._box.viewRange()
+        return pg.Point(self._step or min(self._length, (left + right) / 2), (low + high) / 2)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """As many points as pixels."""
+        super().resizeEvent(event)
+        if self._curves:
+            self._draw()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow the theme and the font size."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.FontChange) and hasattr(self, "_empty"):
+            self._restyle()
+
+    def _restyle(self) -> None:
+        theme = themes.current()
+        themes.restyle(self, theme)
+        item = self.getPlotItem()
+        item.getAxis("left").setPen(pen(theme.color("line")))
+        item.getAxis("left").fit_text("100 %" if self._scale == "percent" else "0.0005")
+        item.getAxis("bottom").fit_text("")
+        self._cursor.setPen(pen(theme.color("muted")))
+        self._lost.setPen(pen(theme.color("bad")))
+        self._lost_text.setColor(theme.bad_text)
+        self._empty.setColor(theme.muted)
+        for series, curve in zip(self._series, self._curves, strict=True):
+            colour = series_color(series.color, theme)
+            curve.setPen(pen(colour, style=Qt.PenStyle.DashLine if series.dashed else Qt.PenStyle.SolidLine))
+            curve.setSymbolBrush(colour)
+            curve.setSymbolPen(None)
+            curve.setSymbolSize(5)
+        for series, tag in zip((s for s in self._series if s.tag), self._tags, strict=True):
+            tag.setColor(series_color(series.color, theme))
+
+
+def spread(places: list[float], gap: float, low: float, high: float) -> list[float]:
+    """Sorted places moved apart to at least `gap`, within low … high as far as they fit."""
+    apart: list[float] = []
+    for place in places:
+        apart.append(max(place, apart[-1] + gap if apart else low))
+    limit = high
+    for number in range(len(apart) - 1, -1, -1):
+        apart[number] = min(apart[number], limit)
+        limit = apart[number] - gap
+    return apart
