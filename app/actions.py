@@ -224,4 +224,6 @@ def show_keys(window: Window) -> None:
 @action("&About Nablascope", "&Help")
 def show_about(window: Window) -> None:
     """What this is."""
-    QMessageBox.about(window, "Nablascope", f"Nablascope {QApplication.applicationVersion()}: an oscilloscope for backpropagation.")
+    QMessageBox.about(
+        window, "Nablascope", f"Nablascope {QApplication.applicationVersion()}: an oscilloscope for backpropagation."
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
 from engine import host, protocol
@@ -43,10 +43,8 @@ class EngineProcess:
 
     def send(self, command: protocol.Command) -> None:
         """Send a command; quietly nowhere when the process is gone (its end is noticed elsewhere)."""
-        try:
+        with suppress(OSError):
             self.connection.send_bytes(protocol.encode(command))
-        except OSError:
-            pass
 
     def kill(self) -> None:
         """End the process at once; a thread that reads from it sees the end of the pipe."""

@@ -13,7 +13,7 @@ from engine.layers import LayerSpec, shape_text
 from engine.protocol import Built, LayerInfo
 from engine.recipe import Recipe
 
-TRACE_STEPS = 96  # of the gradient norm, shown on a card
+TRACE_STEPS = 64  # of the gradient norm, shown on a card
 
 
 def cards_of(recipe: Recipe, network: Built | None, *, dimmed: bool = False) -> list[Card]:

@@ -78,7 +78,7 @@ class Session(QObject):
         return self._recipes[self._cursor]
 
     def use(self, recipe: Recipe, key: object = None) -> None:
-        """Go on with this recipe; edits in a row with the same `key` (a drag, a number being typed) are one for undo."""
+        """Go on with this recipe; edits in a row with the same `key` (a number being typed) are one for undo."""
         if recipe == self.recipe:
             return
         if key is None or key != self._edit_key or self._cursor == self._accepted[1] == 0:

@@ -39,6 +39,8 @@ QLabel[role="good"] {{ color: {t.good_text}; }}
 QDockWidget {{ color: {t.muted}; font-size: {small}; font-weight: bold; text-transform: uppercase; }}
 QDockWidget::title {{ background: {t.panel}; border: 1px solid {t.line}; border-bottom: none; padding: 7px 9px;
     border-top-left-radius: 8px; border-top-right-radius: 8px; }}
+QWidget[role="dock-title"] {{ background: {t.panel}; border: 1px solid {t.line}; border-bottom: none;
+    border-top-left-radius: 8px; border-top-right-radius: 8px; }}
 QDockWidget > QFrame[role="card"] {{ border-top: none; border-top-left-radius: 0; border-top-right-radius: 0; }}
 
 QToolBar {{ background: {t.panel}; border: none; padding: 6px 10px; spacing: 6px; }}

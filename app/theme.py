@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyqtgraph as pg
 
 Mode = Literal["system", "dark", "light"]
-Role = Literal["card", "title", "muted", "error", "good", "primary", "chip", "alert", "quiet"]
+Role = Literal["card", "chip", "title", "dock-title", "muted", "error", "alert", "good", "primary", "quiet"]
 
 POINT_SIZE = 10.0
 _PROPERTY = "nablascope_theme"

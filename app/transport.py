@@ -15,6 +15,7 @@ from app.widgets.fields import NumberField
 from engine.frames import Frame, Phase
 from engine.protocol import Built
 from engine.recipe import Recipe
+from engine.spec import LARGEST_RATE
 
 RATES: tuple[tuple[str, float | None], ...] = (
     ("1 a second", 1.0),
@@ -93,9 +94,7 @@ class Transport(QWidget):
         return lines
 
     def _rate_field(self) -> NumberField:
-        field = next(f for f in inspect.type_info(type(self.session.recipe.optimizer)).fields if f.name == "lr")  # type: ignore[attr-defined]
-        kind = field.type.type if isinstance(field.type, inspect.Metadata) else field.type
-        self.rate = NumberField(kind, self)
+        self.rate = NumberField(inspect.FloatType(ge=0.0, le=LARGEST_RATE), self)
         self.rate.setAccessibleName("learning rate")
         self.rate.setToolTip("Size of an update step; a change applies at the next step, without a restart")
         self.rate.setFixedWidth(80)

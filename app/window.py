@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, QSize, Qt
+from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, QSize, Qt, QTimer
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -38,6 +38,7 @@ AREAS = {
     "bottom": Qt.DockWidgetArea.BottomDockWidgetArea,
 }
 FIRST_SIZE = QSize(1440, 900)
+EDGE = 8  # pixels around the cards, as wide as the gaps between them
 
 
 class Card(QFrame):
@@ -59,6 +60,9 @@ class TitleBar(QWidget):
 
     def __init__(self, panel: Panel, parent: QWidget) -> None:
         super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        if isinstance(parent, QDockWidget):
+            theme.mark(self, "dock-title")
         row = QHBoxLayout(self)
         row.setContentsMargins(11, 7, 8, 3)
         title, status = QLabel(panel.title), QLabel()
@@ -94,6 +98,7 @@ class Window(QMainWindow):
         self.setWindowIcon(icon("nabla", theme.current()))
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
+        self.setContentsMargins(EDGE, 0, EDGE, 0)
         self.resize(FIRST_SIZE)
         self.commands = {name: self._make_action(name) for name in ACTIONS}
         self._add_transport()
@@ -177,7 +182,7 @@ class Window(QMainWindow):
         """Show one sentence in the line at the bottom."""
         self.message.setText(("⚠  " if wrong else "") + sentence[:1].upper() + sentence[1:])
         self.message.setToolTip(sentence)
-        theme.mark(self.message, "alert" if wrong else "muted")  # type: ignore[arg-type]
+        theme.mark(self.message, "alert" if wrong else "muted")
 
     # --- layout -------------------------------------------------------------------------------
 
@@ -196,16 +201,16 @@ class Window(QMainWindow):
             last[area] = dock
         for corner in (Qt.Corner.BottomLeftCorner, Qt.Corner.BottomRightCorner):
             self.setCorner(corner, AREAS["bottom"])
-        self._set_first_sizes()
+        QTimer.singleShot(0, self, self._set_first_sizes)  # once the docks have been laid out
 
     def _set_first_sizes(self) -> None:
         """Proportions of the first look."""
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         width, height = self.width(), self.height()
         shares = {
-            "network": (across, 0.17 * width),
+            "network": (across, 0.19 * width),
             "inspector": (across, 0.25 * width),
-            "curves": (down, 0.17 * height),
+            "curves": (down, 0.22 * height),
         }
         for name, (direction, size) in shares.items():
             if name in self.docks:

@@ -44,6 +44,8 @@ def backward(layer: Layer, grad_y: Array) -> dict[str, Array]:
 def layer_contracts(layer: Layer, x: Array, grad_y: Array) -> Iterator[str]:
     """The broken contracts of one layer at x (B, *in), grad_y (B, *out)."""
     layer.needs_grad_x = True
+    for gradient in (layer.grad_x, *layer.gradients.values()):
+        gradient.fill(0)  # so that what is added to instead of written doubles
     x_before, g_before = x.copy(), grad_y.copy()
     parameters = {role: value.copy() for role, value in layer.parameters.items()}
     y = layer.forward(x).copy()

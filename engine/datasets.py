@@ -74,7 +74,9 @@ class Idx(DataSpec, frozen=True, kw_only=True):
         """x (N, rows·columns), or (N, rows, columns) unflattened."""
         images, labels = read_idx(Path(self.images)), read_idx(Path(self.labels))
         if images.ndim != 3:
-            raise RecipeError(f"data.images: {self.images} holds {images.ndim}-D data, not pictures; choose another file")
+            raise RecipeError(
+                f"data.images: {self.images} holds {images.ndim}-D data, not pictures; choose another file"
+            )
         if labels.shape != images.shape[:1]:
             raise RecipeError(
                 f"data.labels: {self.labels} holds {len(labels)} labels for {len(images)} pictures; "

@@ -36,11 +36,10 @@ class Position(NamedTuple):
 
 
 class TensorInfo(msgspec.Struct, frozen=True):
-    """What is known of a tensor without its values: shape (with the batch axis where it has one), and
-    the index of the phase that computes it (−1: it is always there)."""
+    """What is known of a tensor without its values."""
 
-    shape: tuple[int, ...]
-    made_by: int
+    shape: tuple[int, ...]  # with the batch axis where it has one
+    made_by: int  # index of the phase that computes it; −1: it is always there
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def as_matrix(array: Array) -> Array:
 
 
 def reduce_extremes(matrix: Array, rows: int, columns: int) -> Array:
-    """The matrix in at most (rows, columns) cells: each block gives its minimum beside its maximum, so no spike is lost.
+    """The matrix in at most (rows, columns) cells: each block gives its minimum beside its maximum, no spike is lost.
 
     A matrix that fits is returned as it is; NaN stays NaN.
     """

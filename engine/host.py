@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -72,11 +73,8 @@ class Inbox:
 
     def send(self, event: protocol.Event) -> None:
         """Send an event; quietly nowhere when the app is gone."""
-        try:
-            with self._sending:
-                self._connection.send_bytes(protocol.encode(event))
-        except OSError:
-            pass
+        with suppress(OSError), self._sending:
+            self._connection.send_bytes(protocol.encode(event))
 
 
 class Host:
@@ -124,7 +122,9 @@ class Host:
     def _obey(self, command: protocol.Command) -> None:
         """Carry one command out; whatever goes wrong in it becomes one sentence."""
         handler = getattr(self, "_on_" + type(command).__name__.lower())
-        if self._run is None and not isinstance(command, protocol.Use | protocol.Quit | protocol.Watch | protocol.Taken):
+        if self._run is None and not isinstance(
+            command, protocol.Use | protocol.Quit | protocol.Watch | protocol.Taken
+        ):
             return
         self._guarded(lambda: handler(command))
 
@@ -288,7 +288,8 @@ class Host:
 
     def _check_slice(self) -> None:
         """A slice of the running check."""
-        assert self._check is not None and self._run is not None
+        assert self._check is not None
+        assert self._run is not None
         item = next(self._check)
         if isinstance(item, gradcheck.Report):
             self._check, self._report = None, item
@@ -356,5 +357,3 @@ def main(connection: Connection, slots_name: str, log_file: str | None) -> None:
         Host(connection, slots).serve()
     finally:
         slots.close()
-
-

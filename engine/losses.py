@@ -97,7 +97,7 @@ class SoftmaxCrossEntropyLoss(Loss):
         shifted = y - np.maximum.reduce(y, axis=1, keepdims=True)
         picked = np.take(shifted.reshape(-1), targets + np.arange(len(y)) * y.shape[1])
         log_sum: Array = np.log(np.add.reduce(np.exp(shifted, out=shifted), axis=1))
-        return log_sum - picked
+        return np.asarray(log_sum - picked)
 
     def forward(self, y: Array, targets: Array) -> float:
         """Mean over the batch of −log softmax(y)[label]."""
@@ -138,7 +138,7 @@ class MeanSquaredError(LossSpec, frozen=True, kw_only=True):
             assert labels is not None
             if outputs == 1:
                 return np.asarray(labels, dtype).reshape(-1, 1)
-            return np.eye(outputs, dtype=dtype)[labels]
+            return np.asarray(np.eye(outputs, dtype=dtype)[labels])
         if values.shape[1] != outputs:
             raise ValueError(
                 f"the data has {values.shape[1]} target values a sample, but the last layer gives {outputs}; "

@@ -25,7 +25,7 @@ BLIND = 32  # entries at once where a layer has to be run anew for each
 
 def flat_rows(array: Array) -> Array:
     """(N, …) as (N, features)."""
-    return array.reshape(len(array), -1)
+    return array.reshape(len(array), prod(array.shape[1:]))
 
 
 def replay(layer: Layer, x: Array, copies: int) -> Array:

@@ -235,22 +235,9 @@ class Pong(Message, frozen=True):
     beat: int
 
 
-Command: TypeAlias = (
-    Use | Step | Play | Pause | Restart | Watch | Taken | AskCell | Check | CancelCheck | Ping | Quit
-)
+Command: TypeAlias = Use | Step | Play | Pause | Restart | Watch | Taken | AskCell | Check | CancelCheck | Ping | Quit
 Event: TypeAlias = (
-    Ready
-    | Built
-    | Adopted
-    | Refused
-    | Failed
-    | FrameReady
-    | Playing
-    | Cell
-    | CheckProgress
-    | Checked
-    | Saved
-    | Pong
+    Ready | Built | Adopted | Refused | Failed | FrameReady | Playing | Cell | CheckProgress | Checked | Saved | Pong
 )
 
 encode = msgspec.msgpack.Encoder().encode

@@ -62,7 +62,7 @@ class Recipe(Spec, frozen=True, kw_only=True):
         try:
             return msgspec.convert(raw, cls)
         except msgspec.ValidationError as error:
-            raise RecipeError(_sentence(str(error), raw)) from None
+            raise RecipeError(" ".join(_sentence(str(error), raw).split())) from None
 
     @classmethod
     def from_file(cls, path: str | Path) -> Recipe:
@@ -107,7 +107,9 @@ def only_live_fields_differ(old: Recipe, new: Recipe) -> bool:
 
 def is_live(annotation: Any) -> bool:
     """Whether an annotated field is marked as changeable in mid-run."""
-    return any(isinstance(m, Meta) and (m.extra or {}).get("live", False) for m in getattr(annotation, "__metadata__", ()))
+    return any(
+        isinstance(m, Meta) and (m.extra or {}).get("live", False) for m in getattr(annotation, "__metadata__", ())
+    )
 
 
 def _not_json(error: Exception) -> str:
@@ -131,7 +133,7 @@ def _sentence(message: str, raw: Any) -> str:
     missing = re.search(r"missing required field `(.+)`", what)
     if missing:
         return f"{path or 'recipe'}: the field {missing.group(1)!r} is missing; add it"
-    unknown = re.search(r"unknown field `(.+)`", what)
+    unknown = re.search(r"unknown field `(.+)`", what, re.DOTALL)
     if unknown:
         return f"{path or 'recipe'}: the field {unknown.group(1)!r} is not known here; remove or rename it"
     wanted = what.replace("`", "").replace("Expected", "must be").replace("str", "text")

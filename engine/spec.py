@@ -73,5 +73,8 @@ def import_all(package: str, path: Any) -> None:
 
 # Annotated types that recur. `extra={"live": True}` marks a field that may change in mid-run.
 LIVE = {"live": True}
-Rate = Annotated[float, Meta(ge=0.0, le=1e6, title="learning rate", description="Size of an update step", extra=LIVE)]
+LARGEST_RATE = 1e6
+Rate = Annotated[
+    float, Meta(ge=0.0, le=LARGEST_RATE, title="learning rate", description="Size of an update step", extra=LIVE)
+]
 Share = Annotated[float, Meta(ge=0.0, lt=1.0)]

@@ -142,7 +142,7 @@ class TensorCheck:
         self.flat_status[dim] = UNRESOLVABLE
         size = np.fmax(np.abs(self.flat_a), np.abs(self.flat_n))
         open_ones = self.entries[(self.flat_status[self.entries] == UNRESOLVABLE) & (size[self.entries] > 0)]
-        return open_ones[np.argsort(-size[open_ones], kind="stable")[:LOOKED_AT_AGAIN]]
+        return np.asarray(open_ones[np.argsort(-size[open_ones], kind="stable")[:LOOKED_AT_AGAIN]])
 
     def _seen_well(self) -> bool:
         """Whether some entries stand out from rounding, and far enough."""
@@ -233,7 +233,7 @@ class TensorCheck:
             error = self._error()
         else:
             a, n = self.projection or (np.nan, np.nan)
-            error = float(relative_error(np.array(a), np.array(n)))
+            error = float(relative_error(np.array(a), np.array(n))) if a or n else float("nan")
         return TensorReport(
             self.address,
             VERDICTS[status],

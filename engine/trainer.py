@@ -42,6 +42,7 @@ class Trainer:
         self.network.initialize()
         self.step_count = 0
         self.needs_input_gradient = False  # whether backward goes on to the data itself
+        self.batch_labels: Array | None = None  # of the present mini-batch, (B,)
         self._open_phases()
         self._open_record()
 
@@ -56,7 +57,7 @@ class Trainer:
         except ValueError as error:
             raise RecipeError(f"loss ({recipe.loss.kind()}): {error}") from None
         order = random_stream(recipe.seed, DATA, 1).permutation(len(x)) if recipe.data.shuffle else np.arange(len(x))
-        held_out = int(round(len(x) * recipe.data.validation))
+        held_out = round(len(x) * recipe.data.validation)
         training, validation = order[: len(x) - held_out], order[len(x) - held_out :]
         if recipe.batch_size > len(training):
             raise RecipeError(
@@ -192,7 +193,6 @@ class Trainer:
         self._small = size <= SMALL_TENSORS
         self._squares = np.zeros(self._three.size if self._small else 0, self.network.dtype)
         self.current = self.network.at(self.recipe.batch_size)
-        self.batch_labels: Array | None = None
 
     def _record(self, run: Pass, y: Array) -> None:
         """Note the numbers of the step just computed."""
@@ -337,7 +337,9 @@ class Trainer:
         """Everything needed to go on bit for bit, here or in another process, from the last whole step."""
         network = self.network
         whole = self.phase in (None, self._update_phase)
-        return State(self.recipe, self.step_count - (not whole), network.parameters.tobytes(), network.optimizer_slots.tobytes())
+        return State(
+            self.recipe, self.step_count - (not whole), network.parameters.tobytes(), network.optimizer_slots.tobytes()
+        )
 
     def restore(self, state: State) -> None:
         """Go back to a state of the same network. Raises ValueError where it is of another one."""
@@ -356,7 +358,7 @@ class Trainer:
 
 
 def hit_share(y: Array, labels: Array | None) -> float:
-    """The share of samples whose largest output (or, for one output, its side of ½) is the label; NaN without labels."""
+    """The share of samples whose largest output (for one output: its side of ½) is the label; NaN without labels."""
     if labels is None:
         return float("nan")
     said = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0] > 0.5

@@ -68,12 +68,12 @@ def link(qapp: QApplication) -> Iterator[EngineLink]:
 
 
 @pytest.fixture
-def session(link: EngineLink, digits: Recipe, qtbot: object) -> Iterator[Session]:
+def session(link: EngineLink, digits: Recipe, qtbot: object) -> Session:
     """A session on the default recipe with a real engine, its network built and its first frame shown."""
     session = Session(link, digits)
     with qtbot.waitSignal(session.shown, timeout=10_000):  # type: ignore[attr-defined]
         pass
-    yield session
+    return session
 
 
 @pytest.fixture(scope="session")

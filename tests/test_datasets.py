@@ -56,9 +56,9 @@ def test_idx_files_are_read_plain_and_compressed(tmp_path: Path) -> None:
 
 
 def test_the_mnist_files_are_read(mnist: Path) -> None:
-    data = Idx(
-        images=str(mnist / "t10k-images-idx3-ubyte.gz"), labels=str(mnist / "t10k-labels-idx1-ubyte.gz")
-    ).load(rng())
+    data = Idx(images=str(mnist / "t10k-images-idx3-ubyte.gz"), labels=str(mnist / "t10k-labels-idx1-ubyte.gz")).load(
+        rng()
+    )
     assert data.x.shape == (10_000, 784)
     assert data.image_shape == (28, 28)
     assert len(data.classes) == 10

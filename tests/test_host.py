@@ -19,6 +19,7 @@ from app.session import Session
 from engine.protocol import Step, WatchItem
 from engine.recipe import Recipe
 from engine.run import Run
+
 from waiting import shared_blocks_of, wait_for_step
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals")

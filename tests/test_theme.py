@@ -69,6 +69,7 @@ def test_a_widget_is_told_of_a_new_theme_and_asks_for_it(qtbot: Any, qapp: QAppl
     label = _Listener("x")
     qtbot.addWidget(label)
     label.show()
+    theme.apply(qapp, LIGHT)
     for look in (DARK, LIGHT, DARK):
         theme.apply(qapp, look)
         assert label.seen == look.name

@@ -99,7 +99,12 @@ def test_a_batch_that_does_not_fit_is_refused_and_changes_nothing(x: np.ndarray,
 
 def test_parameters_are_named_set_and_guarded() -> None:
     trainer = tiny()
-    assert {a: v.shape for a, v in trainer.parameters.items()} == {"0.W": (2, 5), "0.b": (5,), "2.W": (5, 3), "2.b": (3,)}
+    assert {a: v.shape for a, v in trainer.parameters.items()} == {
+        "0.W": (2, 5),
+        "0.b": (5,),
+        "2.W": (5, 3),
+        "2.b": (3,),
+    }
     trainer.set_parameters({"0.W": np.ones((2, 5))})
     assert (trainer.parameters["0.W"] == 1).all()
     with pytest.raises(ValueError, match=r"0\.b has shape \(5,\)"):
@@ -110,9 +115,7 @@ def test_parameters_are_named_set_and_guarded() -> None:
 
 
 def test_dense_forward_gives_the_known_numbers() -> None:
-    trainer = tiny(
-        data={"kind": "blobs", "samples": 60}, layers=[{"kind": "dense", "units": 4}], batch_size=2
-    )
+    trainer = tiny(data={"kind": "blobs", "samples": 60}, layers=[{"kind": "dense", "units": 4}], batch_size=2)
     layer = trainer.network.at(1).layers[0]
     layer.attach(
         {"W": np.linspace(-1, 1, 12).reshape(3, 4), "b": np.linspace(-1, 1, 4)},

@@ -11,12 +11,14 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from app.panel import Panel
 from app.session import Session
 from app.widgets.curve_data import Array, Dense, Read, Sparse
-from app.widgets.keyed_plot import KeyedPlot
-from app.widgets.numbers import count, figures, no_number, percent
-from app.widgets.plot import StepPlot
+from app.widgets.key import Key, KeyRow
+from app.widgets.numbers import NONE, count, figures, no_number, percent
+from app.widgets.plot import Series, StepPlot
 from app.widgets.throttle import Throttle
 from engine.frames import Frame
 from engine.protocol import Built
+
+TRAIN, VALIDATION = 0, 2  # places in the theme's series
 
 
 class Curves(Panel):
@@ -32,26 +34,35 @@ class Curves(Panel):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        loss = StepPlot("from zero", "loss over steps", "the loss appears with the first mini-batch")
-        accuracy = StepPlot("percent", "accuracy over steps", "and so does the accuracy")
-        self.loss = KeyedPlot(loss, "loss", "0.000000")
-        self.accuracy = KeyedPlot(accuracy, "accuracy", "100.0 %", below=True)
+        self.loss = StepPlot("from zero", "loss over steps", "the loss appears with the first mini-batch")
+        self.accuracy = StepPlot("percent", "accuracy over steps", "the accuracy too")
+        self.key = Key(value_text="0.000000")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(6, 0, 6, 4)
         layout.setSpacing(8)
         layout.addWidget(self.loss, 3)
         layout.addWidget(self.accuracy, 2)
-        self._has_accuracy = False
+        layout.addWidget(self.key)
         self._throttle = Throttle(self._redraw, self)
-        for plot in (loss, accuracy):
+        for plot in self._plots:
             plot.pointed.connect(self._read_values)
+
+    @property
+    def _plots(self) -> tuple[StepPlot, StepPlot]:
+        return self.loss, self.accuracy
 
     def build(self, network: Built) -> None:
         """New curves for a new network; no accuracy where there are no classes."""
-        self._has_accuracy = "data.labels" in network.tensors
-        self.loss.set_sources(Dense(self._read("loss")), Sparse(self._read("validation_loss")))
-        self.accuracy.set_sources(Dense(self._read("accuracy")), Sparse(self._read("validation_accuracy")))
-        self.accuracy.setVisible(self._has_accuracy)
+        has_classes = "data.labels" in network.tensors
+        rows: list[KeyRow] = []
+        for plot, column in zip(self._plots, ("loss", "accuracy"), strict=True):
+            train = Series("train", Dense(self._read(column)), TRAIN)
+            validation = Series("validation", Sparse(self._read(f"validation_{column}")), VALIDATION, markers=True)
+            shown = (train, validation) if plot is self.loss or has_classes else ()
+            plot.set_series(shown)
+            rows += [KeyRow(column), *(s.key_row() for s in shown)] if shown else []
+        self.accuracy.setVisible(has_classes)
+        self.key.set_rows(tuple(rows))
         self._redraw()
 
     def _read(self, column: str) -> Read:
@@ -75,33 +86,37 @@ class Curves(Panel):
 
     def _redraw(self) -> None:
         length = len(self.session.history)
-        self.loss.plot.redraw(length)
-        if self._has_accuracy:
-            self.accuracy.plot.redraw(length)
+        for plot in self._plots:
+            plot.redraw(length)
         self._mark_loss()
         self._read_values()
         self.status_changed.emit(self._status(length))
 
     def _mark_loss(self) -> None:
         """Say from which step on the loss is no number."""
-        source = self.loss.plot.series[0].source
+        source = self.loss.series[0].source
         step = source.lost_at if isinstance(source, Dense) else None
         text = f"loss is {no_number(source.at(step)[1])} from step {count(step)}" if step else ""
-        self.loss.plot.mark_loss(step, text)
+        self.loss.mark_loss(step, text)
 
     def _status(self, length: int) -> str:
         """Such as "loss 0.4721 · train 89.1 % · validation 91.0 %", of the last step."""
         if not length:
             return ""
-        parts = [f"loss {figures(self.loss.value(0, length)[1])}"]
-        if self._has_accuracy:
-            for number, name in enumerate(("train", "validation")):
-                share = self.accuracy.value(number, length)[1] / 100
-                parts += [f"{name} {percent(share)}"] if math.isfinite(share) else []
+        parts = [f"loss {figures(self.loss.series[0].source.at(length)[1])}"]
+        for series in self.accuracy.series:
+            share = series.source.at(length)[1] / 100
+            parts += [f"{series.name} {percent(share)}"] if math.isfinite(share) else []
         return " · ".join(parts)
 
     def _read_values(self) -> None:
         """The values of the step pointed at in either plot; else of the last step."""
-        step = self.loss.plot.step or self.accuracy.plot.step or len(self.session.history)
-        self.loss.show_values(step, lambda value: figures(value, 6))
-        self.accuracy.show_values(step, lambda value: percent(value / 100))
+        step = self.loss.step or self.accuracy.step or len(self.session.history)
+        texts: list[str] = []
+        for plot in self._plots:
+            texts += [""] if plot.series else []
+            for series in plot.series:
+                value = series.source.at(step)[1]
+                missing = not step or (series.markers and math.isnan(value))
+                texts.append(NONE if missing else figures(value, 6) if plot is self.loss else percent(value / 100))
+        self.key.set_values(f"step {count(step)}" if step else "", tuple(texts))

@@ -25,6 +25,9 @@ from engine.recipe import Recipe
 
 TRACE_EVERY = 0.2  # seconds between two redrawings of the curves
 PATIENCE = 150  # milliseconds before sizes that no longer hold are dimmed
+HANDLE = """QSplitter::handle { background: transparent; }
+    QSplitter::handle:vertical { border-top: 1px solid palette(mid); height: 6px; }
+    QSplitter::handle:horizontal { border-left: 1px solid palette(mid); width: 6px; }"""
 WIDE = 440  # pixels; from there on the form stands beside the list
 FAMILIES = ("Linear", "Convolution", "Activation", "Shape")  # first in the menu, then the others as they come
 
@@ -110,6 +113,7 @@ class NetworkPanel(Panel):
             buttons.addWidget(button)
         self._splitter = QSplitter(Qt.Orientation.Vertical, self)
         self._splitter.setChildrenCollapsible(False)
+        self._splitter.setStyleSheet(HANDLE)
         for widget, stretch in ((self.list, 3), (self.form, 2)):
             self._splitter.addWidget(widget)
             self._splitter.setStretchFactor(self._splitter.count() - 1, stretch)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pyqtgraph as pg
+from PySide6.QtCore import QRectF
 from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QGraphicsItem
 
@@ -48,7 +49,7 @@ class Axis(pg.AxisItem):
     def __init__(self, side: str) -> None:
         super().__init__(side)
         self.enableAutoSIPrefix(False)
-        self.setStyle(tickLength=0, autoExpandTextSpace=False, autoReduceTextSpace=False, hideOverlappingLabels=True)
+        self.setStyle(tickLength=0, autoExpandTextSpace=False, autoReduceTextSpace=False, hideOverlappingLabels=False)
         self.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
 
     def fit_text(self, longest: str) -> None:
@@ -84,6 +85,11 @@ class ValueAxis(Axis):
         self._scale = scale
         self.setGrid(110)
 
+    def boundingRect(self) -> QRectF:
+        """With the room that half a text needs above and below; pyqtgraph leaves it out where there is a grid."""
+        rect: QRectF = super().boundingRect()
+        return rect.adjusted(0, -8, 0, 8)
+
     def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
         """Few round values, none closer than its text is high."""
         most = max(2, int(size / 26))
@@ -95,7 +101,9 @@ class ValueAxis(Axis):
         if self._scale == "log":
             return max(1.0, math.ceil(span / most)) if span > 1.5 else 0.5
         rough = max(span, 1e-12) / most
-        return next(float(f"{m * _decade(rough):.3g}") for m in (1, 2, 2.5, 5, 10) if m * _decade(rough) >= rough * 0.999)
+        return next(
+            float(f"{m * _decade(rough):.3g}") for m in (1, 2, 2.5, 5, 10) if m * _decade(rough) >= rough * 0.999
+        )
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         """Short numbers."""

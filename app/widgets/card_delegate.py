@@ -16,37 +16,50 @@ PAD = 10  # pixels between a card's edge and its text
 TRACE_WIDTH = 64
 
 
+class _Fonts:
+    """The fonts of a card and their measures, made once for a base font."""
+
+    def __init__(self, font: QFont) -> None:
+        self.bold, self.small = QFont(font), themes.tabular(font)
+        self.bold.setBold(True)
+        self.small.setPointSizeF(font.pointSizeF() * 0.9)
+        self.bold_metrics, self.small_metrics = QFontMetrics(self.bold), QFontMetrics(self.small)
+        self.line = QFontMetrics(font).height()
+        self.index = self.small_metrics.horizontalAdvance("00") + 6
+        self.count = self.small_metrics.horizontalAdvance("00,000") + 6
+
+
 class CardDelegate(QStyledItemDelegate):
     """Paints cards on two lines, or compact on one."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.compact = False
+        self._height = 0
+        self._fonts = _Fonts(QFont())
 
-    def height(self, font: QFont, *, compact: bool) -> int:
-        """How high a card is in a font."""
-        line = QFontMetrics(font).height()
-        return line + 8 if compact else 2 * line + 10
+    def choose_density(self, font: QFont, room: int) -> None:
+        """Take two lines if `room` pixels a card allow it, else one, as high as there is room."""
+        self._fonts = _Fonts(font)
+        line = self._fonts.line
+        self.compact = room < 2 * line + 10
+        self._height = min(max(room, line + 8), line + 18) if self.compact else 2 * line + 10
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
-        return QSize(120, self.height(option.font, compact=self.compact))  # type: ignore[attr-defined]
+        return QSize(120, self._height)
 
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> None:
         theme, card, phase = themes.current(), cast(Card, index.data(CARD)), index.data(PHASE)
-        rect, font = cast(QRect, option.rect), cast(QFont, option.font)  # type: ignore[attr-defined]
-        state = cast(QStyle.StateFlag, option.state)  # type: ignore[attr-defined]
+        rect = cast(QRect, option.rect)  # type: ignore[attr-defined]
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        _paint_frame(painter, rect, state, theme)
+        _paint_frame(painter, rect, cast(QStyle.StateFlag, option.state), theme)  # type: ignore[attr-defined]
         if phase:
             _paint_phase(painter, rect, theme, phase)
-        inner = rect.adjusted(PAD, 0, -PAD, 0)
-        if self.compact:
-            _paint_line(painter, inner, font, theme, card, index.data(TRACE))
-        else:
-            _paint_two_lines(painter, inner, font, theme, card, index.data(TRACE))
+        paint = _paint_line if self.compact else _paint_two_lines
+        paint(painter, rect.adjusted(PAD, 0, -PAD, 0), self._fonts, theme, card, index.data(TRACE))
         painter.restore()
 
 
@@ -65,87 +78,74 @@ def _paint_phase(painter: QPainter, rect: QRect, theme: Theme, field: str) -> No
 
 
 def _paint_two_lines(
-    painter: QPainter, inner: QRect, font: QFont, theme: Theme, card: Card, trace: QPolygonF | None
+    painter: QPainter, inner: QRect, fonts: _Fonts, theme: Theme, card: Card, trace: QPolygonF | None
 ) -> None:
-    line = QFontMetrics(font).height()
+    line = fonts.line
     upper = QRect(inner.left(), inner.top() + 5, inner.width(), line)
     lower = upper.translated(0, line)
-    text = upper.adjusted(0, 0, -TRACE_WIDTH - 6 if trace is not None else 0, 0)
-    _paint_head(painter, text, font, theme, card)
+    _paint_head(painter, upper.adjusted(0, 0, -TRACE_WIDTH - 6 if trace is not None else 0, 0), fonts, theme, card)
     if trace is not None:
         _paint_trace(painter, QRectF(upper.right() - TRACE_WIDTH, upper.top() + 2, TRACE_WIDTH, line - 4), theme, trace)
-    used = _paint_count(painter, lower, font, theme, card)
-    _paint_caption(painter, lower.adjusted(0, 0, -used, 0), font, theme, card)
+    used = _paint_count(painter, lower, fonts, theme, card)
+    indent = fonts.index if card.place == "layer" else 0
+    _paint_caption(painter, lower.adjusted(indent, 0, -used, 0), fonts, theme, card)
 
 
 def _paint_line(
-    painter: QPainter, inner: QRect, font: QFont, theme: Theme, card: Card, trace: QPolygonF | None
+    painter: QPainter, inner: QRect, fonts: _Fonts, theme: Theme, card: Card, trace: QPolygonF | None
 ) -> None:
     """Everything on one line; what there is no room for is left out from the right."""
-    count = max(
-        _paint_count(painter, inner, font, theme, card), QFontMetrics(_small(font)).horizontalAdvance("00,000") + 6
-    )
-    left = inner.adjusted(0, 0, -count, 0)
-    head = _paint_head(painter, left, font, theme, card)
-    width = QFontMetrics(_small(font)).horizontalAdvance(card.caption)
-    room = left.width() - head - width - 16
+    used = _paint_count(painter, inner, fonts, theme, card)
+    if card.place == "layer":
+        used = max(used, fonts.count)  # curves stand below each other
+    left = inner.adjusted(0, 0, -used, 0)
+    head = _paint_head(painter, left, fonts, theme, card)
+    room = left.width() - head - fonts.small_metrics.horizontalAdvance(card.caption) - 16
     if trace is not None and room >= 24:
         across = min(TRACE_WIDTH, room)
-        _paint_trace(painter, QRectF(left.right() - across, left.top() + 6, across, left.height() - 12), theme, trace)
-    _paint_caption(painter, left.adjusted(head + 8, 0, 0, 0), font, theme, card)
+        high = min(left.height() - 8, fonts.line)
+        top = left.top() + (left.height() - high) / 2
+        _paint_trace(painter, QRectF(left.right() - across, top, across, high), theme, trace)
+    _paint_caption(painter, left.adjusted(head + 8, 0, 0, 0), fonts, theme, card)
 
 
-def _paint_head(painter: QPainter, rect: QRect, font: QFont, theme: Theme, card: Card) -> int:
+def _paint_head(painter: QPainter, rect: QRect, fonts: _Fonts, theme: Theme, card: Card) -> int:
     """Index and title; returns the width taken."""
     used = 0
     if card.place == "layer":
-        small = _small(font)
-        painter.setFont(small)
+        painter.setFont(fonts.small)
         painter.setPen(theme.color("muted"))
         painter.drawText(rect, _MIDDLE, str(card.index))
-        used = (
-            max(QFontMetrics(small).horizontalAdvance("00"), QFontMetrics(small).horizontalAdvance(str(card.index))) + 4
-        )
-    bold = QFont(font)
-    bold.setBold(True)
-    metrics = QFontMetrics(bold)
-    painter.setFont(bold)
+        used = fonts.index if card.index < 100 else 2 * fonts.index
+    painter.setFont(fonts.bold)
     painter.setPen(theme.color("text"))
-    title = metrics.elidedText(card.title, Qt.TextElideMode.ElideRight, rect.width() - used)
+    title = fonts.bold_metrics.elidedText(card.title, Qt.TextElideMode.ElideRight, rect.width() - used)
     painter.drawText(rect.adjusted(used, 0, 0, 0), _MIDDLE, title)
-    return used + metrics.horizontalAdvance(title)
+    return used + fonts.bold_metrics.horizontalAdvance(title)
 
 
-def _paint_caption(painter: QPainter, rect: QRect, font: QFont, theme: Theme, card: Card) -> None:
-    small = _small(font)
-    painter.setFont(small)
+def _paint_caption(painter: QPainter, rect: QRect, fonts: _Fonts, theme: Theme, card: Card) -> None:
+    painter.setFont(fonts.small)
     painter.setPen(theme.color("disabled" if card.dimmed else "muted"))
-    painter.drawText(
-        rect, _MIDDLE, QFontMetrics(small).elidedText(card.caption, Qt.TextElideMode.ElideRight, rect.width())
-    )
+    caption = fonts.small_metrics.elidedText(card.caption, Qt.TextElideMode.ElideRight, rect.width())
+    painter.drawText(rect, _MIDDLE, caption)
 
 
-def _paint_count(painter: QPainter, rect: QRect, font: QFont, theme: Theme, card: Card) -> int:
+def _paint_count(painter: QPainter, rect: QRect, fonts: _Fonts, theme: Theme, card: Card) -> int:
     """The parameter count at the right; returns the width taken."""
     if not card.count:
         return 0
-    small, text = _small(font), f"{card.count:,}"
-    painter.setFont(small)
+    text = f"{card.count:,}"
+    painter.setFont(fonts.small)
     painter.setPen(theme.color("disabled" if card.dimmed else "muted"))
     painter.drawText(rect, _MIDDLE_RIGHT, text)
-    return QFontMetrics(small).horizontalAdvance(text) + 6
+    return fonts.small_metrics.horizontalAdvance(text) + 6
 
 
 def _paint_trace(painter: QPainter, rect: QRectF, theme: Theme, trace: QPolygonF) -> None:
     place = QTransform.fromTranslate(rect.left(), rect.top()).scale(rect.width(), rect.height())
     painter.setPen(QPen(theme.color("backward"), 1))
     painter.drawPolyline(place.map(trace))
-
-
-def _small(font: QFont) -> QFont:
-    small = themes.tabular(font)
-    small.setPointSizeF(font.pointSizeF() * 0.9)
-    return small
 
 
 _MIDDLE = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft

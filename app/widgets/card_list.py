@@ -56,9 +56,6 @@ class CardList(QListView):
 
     def _choose_density(self) -> None:
         """Two lines a card where all are seen then, else one line."""
-        rows = self.model().rowCount()
-        height = (self._delegate.height(self.font(), compact=False) + 2 * self.spacing()) * rows
-        compact = height > self.viewport().height() and self.viewport().height() > 0
-        if compact != self._delegate.compact:
-            self._delegate.compact = compact
+        rows = max(self.model().rowCount(), 1)
+        self._delegate.choose_density(self.font(), self.viewport().height() // rows - 2 * self.spacing())
         self.scheduleDelayedItemsLayout()

@@ -1,5 +1,7 @@
 """Long curves in few points: each block of steps keeps its least and its greatest value, so that no spike is lost.
 
+Their mean goes with them: where a curve is a band of noise, it is the line one sees.
+
 Step n is row n − 1 of the table that is read; x is in steps.
 """
 
@@ -7,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +21,63 @@ BLOCK = 16
 _CHUNK = 1 << 16  # rows read at once: what is summed over columns must not need the table's size in memory
 
 
+class Thinned(NamedTuple):
+    """A curve for the screen, and where it is one of extremes the mean between them (else nothing)."""
+
+    x: Array
+    y: Array
+    mean_x: Array = np.empty(0)
+    mean_y: Array = np.empty(0)
+
+
+class Folded(NamedTuple):
+    """Of each block: its least and greatest value (NaN where it has none), the sum and count of its values."""
+
+    low: Array
+    high: Array
+    total: Array
+    count: Array
+
+    @classmethod
+    def of(cls, values: Array) -> Folded:
+        """Blocks of one value each; infinity counts as missing."""
+        finite = np.isfinite(values)
+        values = np.where(finite, values, np.nan)
+        return cls(values, values, np.where(finite, values, 0.0), finite.astype(float))
+
+    def fold(self, size: int) -> Folded:
+        """Every `size` blocks in one; the last may be of fewer."""
+        if size == 1:
+            return self
+        missing = -len(self.low) % size
+        fill = (np.nan, np.nan, 0.0, 0.0)
+        parts = (np.append(part, np.full(missing, f)).reshape(-1, size) for part, f in zip(self, fill, strict=True))
+        low, high, total, count = parts
+        with np.errstate(all="ignore"):
+            return Folded(
+                np.fmin.reduce(low, axis=1), np.fmax.reduce(high, axis=1), total.sum(axis=1), count.sum(axis=1)
+            )
+
+    def join(self, other: Folded) -> Folded:
+        """These blocks, then the others."""
+        return Folded(*(np.append(mine, more) for mine, more in zip(self, other, strict=True)))
+
+    def part(self, first: int, last: int) -> Folded:
+        """Blocks first … last − 1."""
+        return Folded(*(part[first:last] for part in self))
+
+    def mean(self) -> Array:
+        """Of each block; NaN where it has no value."""
+        with np.errstate(all="ignore"):
+            return np.asarray(self.total / self.count)
+
+
 class Dense:
     """A quantity with a value at every step. What is not finite is a gap, and the first such step is remembered."""
 
     def __init__(self, read: Read) -> None:
         self._read = read
-        self._low = self._high = np.empty(0)
+        self._folded = Folded(*(np.empty(0) for _ in Folded._fields))
         self._seen = self._blocks = 0
         self._last = math.nan
         self._was_finite = False
@@ -53,9 +106,8 @@ class Dense:
         if common < self._seen and not block:
             return False
         if block:
-            values = _finite(self._read((block - 1) * BLOCK, block * BLOCK))
-            old = np.array([self._low[block - 1], self._high[block - 1]])
-            if not _same(np.array([np.fmin.reduce(values), np.fmax.reduce(values)]), old):
+            now = Folded.of(self._read((block - 1) * BLOCK, block * BLOCK)).fold(BLOCK)
+            if not all(map(_same, now, self._folded.part(block - 1, block))):
                 return False
         return common < self._seen or not common or _same(self._read(common - 1, common), np.array([self._last]))
 
@@ -78,45 +130,41 @@ class Dense:
             self._was_finite = bool(before[-1])
 
     def _add_blocks(self, blocks: int) -> None:
-        if blocks > len(self._low):
-            room = max(2 * len(self._low), blocks, 64)
-            self._low, self._high = (
-                np.concatenate([old[: self._blocks], np.empty(room - self._blocks)]) for old in (self._low, self._high)
-            )
+        if blocks > len(self._folded.low):
+            room = np.empty(max(2 * len(self._folded.low), blocks, 64) - self._blocks)
+            self._folded = self._folded.part(0, self._blocks).join(Folded(room, room, room, room))
         while self._blocks < blocks:
             until = min(blocks, self._blocks + _CHUNK // BLOCK)
-            values = _finite(self._read(self._blocks * BLOCK, until * BLOCK))
-            low, high = _fold(values, values, BLOCK)
-            self._low[self._blocks : until], self._high[self._blocks : until] = low, high
+            new = Folded.of(self._read(self._blocks * BLOCK, until * BLOCK)).fold(BLOCK)
+            for kept, values in zip(self._folded, new, strict=True):
+                kept[self._blocks : until] = values
             self._blocks = until
 
-    def curve(self, first: int, last: int, most: int) -> tuple[Array, Array]:
-        """Rows first … last − 1 as x, y in at most about `most` points; blocks lie still while the curve grows."""
+    def curve(self, first: int, last: int, most: int) -> Thinned:
+        """Rows first … last − 1 in at most about `most` points; blocks lie still while the curve grows."""
         first, last = max(first, 0), min(last, self._seen)
         count = last - first
         if count <= 0:
-            return np.empty(0), np.empty(0)
+            return Thinned(np.empty(0), np.empty(0))
         if count <= most:
-            return np.arange(first + 1.0, last + 1.0), _finite(self._read(first, last))
+            values = self._read(first, last)
+            return Thinned(np.arange(first + 1.0, last + 1.0), np.where(np.isfinite(values), values, np.nan))
         size = 1 << math.ceil(math.log2(2 * count / most))
         start = first // size * size
         if size < BLOCK:
-            values = _finite(self._read(start, last))
-            low, high = _fold(values, values, size)
+            folded = Folded.of(self._read(start, last)).fold(size)
         else:
-            low, high = self._fold_blocks(start, last, size // BLOCK)
-        middle = np.minimum(start + (np.arange(len(low)) + 0.5) * size + 0.5, last)
-        return np.repeat(middle, 2), np.column_stack([low, high]).ravel()
+            folded = self._rows(start, last).fold(size // BLOCK)
+        middle = np.minimum(start + (np.arange(len(folded.low)) + 0.5) * size + 0.5, last)
+        return Thinned(np.repeat(middle, 2), np.column_stack(folded[:2]).ravel(), middle, folded.mean())
 
-    def _fold_blocks(self, start: int, last: int, factor: int) -> tuple[Array, Array]:
-        """The blocks from row `start` on, `factor` in one, and what follows the last whole block."""
+    def _rows(self, start: int, last: int) -> Folded:
+        """The blocks from row `start` on, and what follows the last whole one as one more."""
         begin, end = start // BLOCK, min(self._blocks, -(-last // BLOCK))
-        low, high = self._low[begin:end], self._high[begin:end]
-        if end * BLOCK < last:
-            rest = _finite(self._read(end * BLOCK, last))
-            low = np.append(low, np.fmin.reduce(rest))
-            high = np.append(high, np.fmax.reduce(rest))
-        return _fold(low, high, factor)
+        blocks = self._folded.part(begin, end)
+        if end * BLOCK >= last:
+            return blocks
+        return blocks.join(Folded.of(self._read(end * BLOCK, last)).fold(BLOCK))
 
     def at(self, step: int) -> tuple[int, float]:
         """The value at a step (NaN where there is none), with that step."""
@@ -154,16 +202,16 @@ class Sparse:
             keep = int(np.searchsorted(self._x, length, side="right"))
             self._x, self._y, self._seen = self._x[:keep], self._y[:keep], length
 
-    def curve(self, first: int, last: int, most: int) -> tuple[Array, Array]:
-        """The values around rows first … last − 1 as x, y in at most about `most` points."""
+    def curve(self, first: int, last: int, most: int) -> Thinned:
+        """The values around rows first … last − 1 in at most about `most` points."""
         begin = max(int(np.searchsorted(self._x, first)) - 1, 0)  # one beyond each edge, so that the line goes on
         end = int(np.searchsorted(self._x, last, side="right")) + 1
         x, y = self._x[begin:end], self._y[begin:end]
         if len(x) <= most:
-            return x, y
-        size = -(-2 * len(x) // most)
-        low, high = _fold(y, y, size)
-        return np.repeat(x[size // 2 :: size][: len(low)], 2)[: 2 * len(low)], np.column_stack([low, high]).ravel()
+            return Thinned(x, y)
+        size = 1 << math.ceil(math.log2(2 * len(x) / most))
+        folded = Folded.of(y).fold(size)
+        return Thinned(np.repeat(Folded.of(x).fold(size).mean(), 2), np.column_stack(folded[:2]).ravel())
 
     def at(self, step: int) -> tuple[int, float]:
         """The last value at a step or before it (NaN where there is none), with the step it belongs to."""
@@ -174,17 +222,3 @@ class Sparse:
 def _same(one: Array, other: Array) -> bool:
     return bool(np.array_equal(one, other, equal_nan=True))
 
-
-def _finite(values: Array) -> Array:
-    """The values, NaN for infinity."""
-    values = np.asarray(values, float)
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-def _fold(low: Array, high: Array, size: int) -> tuple[Array, Array]:
-    """Least and greatest of every `size` values; NaN only where all of them are."""
-    if size == 1:
-        return low, high
-    missing = -len(low) % size
-    low, high = (np.append(part, np.full(missing, np.nan)).reshape(-1, size) for part in (low, high))
-    return np.fmin.reduce(low, axis=1), np.fmax.reduce(high, axis=1)

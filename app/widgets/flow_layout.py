@@ -9,11 +9,12 @@ from PySide6.QtGui import QFont, QFontMetrics
 from PySide6.QtWidgets import QApplication
 
 from app import theme as themes
-from app.widgets.flow_model import Column, FlowModel, Row, Tile
+from app.widgets.flow_model import FlowModel, Row, Tile
 
-MARGIN = 14
+MARGIN, TOP = 14, 10
+ROW_GAP = 8
 NARROWEST, WIDEST = 34, 1.9  # of a column: pixels, and times the height of a tile
-LOWEST, HIGHEST = 44, 300  # a tile's height in pixels
+LOWEST, HIGHEST = 32, 300  # a tile's height in pixels
 GAP = 0.34  # between two columns, of a column's width: room for an arrow
 GAPS = 17, 72
 STRIP_GAP = 6
@@ -40,7 +41,9 @@ class Fonts:
         places = 2 if QFontMetrics(_scaled(0.72)).horizontalAdvance("0.00e+00") <= pitch - 4 else 1
         widest = [f"{0:.{places}e}"]
         number = _fitting(themes.tabular(QApplication.font()), widest, pitch - 4, (0.86, 0.8, 0.72, 0.64, 0.56))
-        loss = _fitting(themes.tabular(QApplication.font()), ["00.000"], column + 8, (1.9, 1.6, 1.3, 1.0, 0.8), bold=True)
+        loss = _fitting(
+            themes.tabular(QApplication.font()), ["00.000"], column + 8, (1.9, 1.6, 1.3, 1.0, 0.8), bold=True
+        )
         return cls(title, small, number, loss, f".{places}e")
 
 
@@ -68,45 +71,41 @@ class Span:
         """The first pixel beyond it."""
         return self.left + self.width
 
-    @property
-    def centre(self) -> float:
-        """Its middle."""
-        return self.left + self.width / 2
-
 
 class FlowLayout:
     """Rectangles in content coordinates; `size` is the content's, never smaller than the view it was made for."""
 
     def __init__(self, model: FlowModel, view: QSize) -> None:
         self.model = model
-        base = QFontMetrics(QApplication.font())
         self.line = QFontMetrics(_scaled(0.86)).height()
-        self.head = 4 + base.height() + 4 + self.line + 8  # title and caption
-        self.legend = QRect(0, 8, 0, self.line + 14)
-        rows = len(model.rows)
+        self.head = 4 + QFontMetrics(QApplication.font()).height() + 4 + self.line + 8  # title and caption
         above = self.line + 5  # a row's title
         below = self.line + 4  # the shapes under the activations
+        legend = self.line + 14
+        start = TOP + legend + 4
         norms = above + BAR + 4 + self.line + 6
-        fixed = self.legend.bottom() + 4 + self.head + rows * (above + 8) + below + norms + 6
-        spare = view.height() - fixed
-        self.tile_height = min(max(spare // rows, LOWEST), HIGHEST)
+        rows = len(model.rows)
+        fixed = start + self.head + rows * (above + ROW_GAP) + below + norms + 6
+        self.tile_height = min(max((view.height() - fixed) // rows, LOWEST), HIGHEST)
         self.spans = self._spread(view.width())
         self.gap = self.spans[1].left - self.spans[0].right
-        width = max(view.width(), self.spans[-1].right + MARGIN)
-        height = max(view.height(), fixed + rows * self.tile_height)
-        self.size = QSize(width, height)
-        top = self.legend.bottom() + 4 + max(0, (height - fixed - rows * self.tile_height) // 2)
-        self.legend.moveTop(top - self.legend.height() - 4)
-        self.legend.setLeft(self.spans[0].left)
-        self.legend.setRight(min(self.spans[-1].right, view.width() - MARGIN) - 1)
-        self._stack(top, above, below)
+        needed = fixed + rows * self.tile_height
+        self.size = QSize(max(view.width(), self.spans[-1].right + MARGIN), max(view.height(), needed))
+        self.top = start + max(0, (view.height() - needed) // 2)
+        left, right = self.spans[0].left, min(self.spans[-1].right, view.width() - MARGIN)
+        self.legend = QRect(left, self.top - legend - 4, right - left, legend)
+        self._stack(above, below)
         self._place_tiles()
+        self._choose_fonts()
+
+    def _choose_fonts(self) -> None:
+        """Fonts that fit the narrowest column; long captions only where every one of them fits."""
         narrowest = min(span.width for span in self.spans)
-        self.fonts = Fonts.of(model, narrowest + self.gap - 2, self.spans[-1].width)
+        self.fonts = Fonts.of(self.model, narrowest + self.gap - 2, self.spans[-1].width)
         metrics = QFontMetrics(self.fonts.small)
         self.long_captions = all(
-            metrics.horizontalAdvance(c.caption) <= self.spans[i].width + self.gap - 2
-            for i, c in enumerate(model.columns)
+            metrics.horizontalAdvance(column.caption) <= span.width + self.gap - 2
+            for column, span in zip(self.model.columns, self.spans, strict=True)
         )
 
     def _spread(self, available: int) -> list[Span]:
@@ -127,22 +126,21 @@ class FlowLayout:
             left += weight * unit + gap
         return spans
 
-    def _stack(self, top: int, above: int, below: int) -> None:
+    def _stack(self, above: int, below: int) -> None:
         """The rows from the top down."""
-        self.title_top = top + 4
-        y = top + self.head
+        self.title_top = self.top + 4
+        y = self.top + self.head
         self.row_tops: dict[Row, int] = {}
         self.row_titles: dict[Row, int] = {}
         for row in self.model.rows:
             self.row_titles[row] = y
             self.row_tops[row] = y + above
-            y += above + self.tile_height + 8
+            y += above + self.tile_height + ROW_GAP
             if row is Row.ACTIVATIONS:
                 y += below
         self.norm_title = y
         self.norm_top = y + above
         self.bottom = self.norm_top + BAR + 4 + self.line + 6
-        self.top = top
 
     def _place_tiles(self) -> None:
         self.tiles: dict[str, QRect] = {}
@@ -172,12 +170,27 @@ class FlowLayout:
     def band_rect(self, row: Row) -> QRect:
         """The background of a row of tiles."""
         left, right = self.spans[0].left - 8, self.spans[-1].right + 8
-        return QRect(left, self.row_titles[row] - 1, right - left, self.row_tops[row] + self.tile_height + 6 - self.row_titles[row])
+        return QRect(
+            left,
+            self.row_titles[row] - 1,
+            right - left,
+            self.row_tops[row] + self.tile_height + 6 - self.row_titles[row],
+        )
 
-    def text_rect(self, column: Column | int, top: int, height: int) -> QRect:
+    def seen(self, visible: QRect) -> list[int]:
+        """The columns that a part of the content shows."""
+        left, right = visible.left() - self.gap, visible.right() + self.gap
+        return [i for i, span in enumerate(self.spans) if span.right >= left and span.left <= right]
+
+    def loss_rect(self) -> QRect:
+        """Where the loss stands as a number, at the height of the gradients it starts."""
+        height = QFontMetrics(self.fonts.loss).height()
+        top = self.row_tops[Row.GRADIENTS] + self.tile_height // 2 - height
+        return self.text_rect(len(self.spans) - 1, top, height)
+
+    def text_rect(self, column: int, top: int, height: int) -> QRect:
         """A line of text under or over a column, as wide as the column and its share of the gaps."""
-        index = column if isinstance(column, int) else self.model.columns.index(column)
-        span, share = self.spans[index], self.gap - 2
+        span, share = self.spans[column], self.gap - 2
         return QRect(span.left - share // 2, top, span.width + share, height)
 
     def norm_rect(self, column: int) -> QRect:

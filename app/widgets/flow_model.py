@@ -112,7 +112,9 @@ class FlowModel:
         network = self.network
         about = "what the network says of each sample, as the loss takes it"
         tiles = tuple(self._tile("loss.p", Row.ACTIVATIONS, column, about))
-        words = _lines(f"loss: {network.loss_title}, {network.loss_convention}", network.loss_formulas.get("forward", ""))
+        words = _lines(
+            f"loss: {network.loss_title}, {network.loss_convention}", network.loss_formulas.get("forward", "")
+        )
         return Column("loss", "", "", words, "", tiles)
 
     @property

@@ -8,9 +8,10 @@ from PySide6.QtGui import QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEv
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip, QWidget
 
 from app import theme as themes
+from app.widgets.flow_backdrop import Backdrop
 from app.widgets.flow_images import FlowImages
 from app.widgets.flow_layout import FlowLayout
-from app.widgets.flow_model import FlowModel, Lit, Tile, times
+from app.widgets.flow_model import FlowModel, Lit, Row, Tile, times
 from app.widgets.flow_painter import FlowPainter
 from app.widgets.picture import compact
 from engine.frames import Frame, Picture
@@ -62,6 +63,7 @@ class FlowView(QAbstractScrollArea):
         """Lay out for a network; nothing of it is computed yet."""
         self._model = FlowModel(network)
         self._images = FlowImages(self._model)
+        self._backdrop = Backdrop()
         self._frame, self._lit, self._hovered = None, Lit(), None
         self._arrange()
         self.horizontalScrollBar().setValue(0)
@@ -125,13 +127,17 @@ class FlowView(QAbstractScrollArea):
     def _offset(self) -> QPoint:
         return QPoint(self.horizontalScrollBar().value(), self.verticalScrollBar().value())
 
-    def _bring_into_view(self, column: int) -> None:
-        """Scroll so far that a column is seen, with the one before and after it."""
-        assert self._layout is not None
-        spans, bar = self._layout.spans, self.horizontalScrollBar()
-        left = spans[max(column - 1, 0)].left - self._layout.gap
-        right = spans[min(column + 1, len(spans) - 1)].right + self._layout.gap
+    def _bring_into_view(self, column: int, row: Row | None = None) -> None:
+        """Scroll so far that a column is seen, with the one before and after it, and perhaps a row."""
+        layout, bar = self._layout, self.horizontalScrollBar()
+        assert layout is not None
+        left = layout.spans[max(column - 1, 0)].left - layout.gap
+        right = layout.spans[min(column + 1, len(layout.spans) - 1)].right + layout.gap
         bar.setValue(min(max(bar.value(), right - bar.pageStep()), left))
+        if row is not None:
+            bar, top = self.verticalScrollBar(), layout.row_titles[row]
+            bottom = layout.row_tops[row] + layout.tile_height + 6
+            bar.setValue(min(max(bar.value(), bottom - bar.pageStep()), top))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Lay out anew."""
@@ -161,16 +167,17 @@ class FlowView(QAbstractScrollArea):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint what of it is seen."""
         painter = QPainter(self.viewport())
-        painter.fillRect(event.rect(), themes.current().color("panel"))
         if self._layout is None:
+            painter.fillRect(event.rect(), themes.current().color("panel"))
             return
-        offset = self._offset()
-        visible = event.rect().translated(offset)
-        flow = FlowPainter(painter, self._layout, self._images, self._frame, self._lit, visible)
+        layout, offset, size = self._layout, self._offset(), self.viewport().size()
+        now = self._frame.position.phase if self._frame is not None else -1
+        ratio = self.devicePixelRatioF()
+        painter.drawPixmap(0, 0, self._backdrop.pixmap(layout, self._images, self._lit, now, offset, size, ratio))
         painter.translate(-offset)
-        flow.paint(self._marked, self._hovered, self.hasFocus())
-        painter.translate(offset.x(), 0)
-        flow.paint_fixed(0, self.viewport().width())
+        flow = FlowPainter(painter, layout, self._images, self._frame)
+        flow.paint(QRect(offset, size))
+        flow.outline(self._lit, self._marked, self._hovered, self.hasFocus())
 
     # --- pointer and keys ---------------------------------------------------------------------
 
@@ -197,6 +204,10 @@ class FlowView(QAbstractScrollArea):
         tile = self._tile_at(event.position())
         if tile is not None and event.button() == Qt.MouseButton.LeftButton:
             self.picked.emit(tile.address, self._index_at(tile, event.position()))
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """The end of a click that was ours."""
+        event.accept()
 
     def _index_at(self, tile: Tile, point: QPointF) -> tuple[int, ...] | None:
         """The entry under the pointer, where every entry is shown as itself."""
@@ -253,7 +264,7 @@ class FlowView(QAbstractScrollArea):
             event.ignore()
         else:
             address = self._model.neighbour(self._marked or "", *move)
-            self._bring_into_view(self._model.tiles[address].column)
+            self._bring_into_view(self._model.tiles[address].column, self._model.tiles[address].row)
             self.picked.emit(address, None)
 
     def focusInEvent(self, event: QEvent) -> None:  # type: ignore[override]

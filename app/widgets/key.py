@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QApplication, QSizePolicy, QWidget
 
 from app import theme as themes
@@ -16,16 +16,16 @@ GAP = 6.0
 
 
 class KeyRow(NamedTuple):
-    """One curve: its colour's place in the theme's series, how it is drawn, its name."""
+    """One curve: its name, its colour's place in the theme's series, how it is drawn. Without colour: a title."""
 
-    color: int
     name: str
+    color: int | None = None
     markers: bool = False
     dashed: bool = False
 
 
 class Key(QWidget):
-    """Rows in as many columns as its height asks for; a heading over them. As an overlay it has no layout."""
+    """Rows in as many columns as its height asks for; a heading over them."""
 
     def __init__(self, parent: QWidget | None = None, *, value_text: str = "0.000000") -> None:
         super().__init__(parent)
@@ -105,10 +105,14 @@ class Key(QWidget):
         for number, row in enumerate(self._rows[:shown]):
             column, place = divmod(number, deep)
             box = QRectF(column * width, (place + 1) * line, width, line)
-            _draw_sample(painter, box, row, theme)
             painter.setFont(names)
+            painter.setPen(theme.color("muted" if row.color is None else "text"))
+            indent = GAP if row.color is None else SAMPLE + GAP
+            painter.drawText(box.adjusted(indent, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, row.name)
+            if row.color is None:
+                continue
+            _draw_sample(painter, box, row, row.color, theme)
             painter.setPen(theme.color("text"))
-            painter.drawText(box.adjusted(SAMPLE + GAP, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, row.name)
             painter.setFont(values)
             align = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
             painter.drawText(box.adjusted(0, 0, -GAP, 0), align, self._values[number] if self._values else "")
@@ -125,13 +129,13 @@ def series_color(number: int, theme: Theme) -> str:
     return theme.series[number % len(theme.series)]
 
 
-def _draw_sample(painter: QPainter, box: QRectF, row: KeyRow, theme: Theme) -> None:
-    colour = series_color(row.color, theme)
+def _draw_sample(painter: QPainter, box: QRectF, row: KeyRow, number: int, theme: Theme) -> None:
+    colour = QColor(series_color(number, theme))
     middle = box.top() + box.height() / 2
     style = Qt.PenStyle.DashLine if row.dashed else Qt.PenStyle.SolidLine
     painter.setPen(QPen(colour, 2, style))
     painter.drawLine(QLineF(box.left() + 2, middle, box.left() + SAMPLE, middle))
     if row.markers:
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QPen(colour).brush())
+        painter.setBrush(colour)
         painter.drawEllipse(QPointF(box.left() + 2 + (SAMPLE - 2) / 2, middle), 3, 3)

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
-from PySide6.QtGui import QHideEvent, QKeyEvent, QMouseEvent, QResizeEvent
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QHideEvent, QKeyEvent, QMouseEvent, QResizeEvent
+from PySide6.QtWidgets import QApplication
 
 from app import theme as themes
 from app.widgets.axes import LARGEST, Scale, StepAxis, ValueAxis, limits, pen, steady
-from app.widgets.curve_data import Array, Dense, Sparse
+from app.widgets.curve_data import Array, Dense, Sparse, Thinned
 from app.widgets.key import KeyRow, series_color
 
 import pyqtgraph as pg  # isort: skip  (after PySide6, or it may choose another Qt)
@@ -20,6 +21,7 @@ import pyqtgraph as pg  # isort: skip  (after PySide6, or it may choose another 
 TAG_ROOM = 20  # pixels kept right of the last step for the curves' tags
 FEW_CURVES = 12  # up to here curves are smoothed
 MOST_MARKERS = 120
+BAND_ALPHA = 80
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,52 @@ class Series:
 
     def key_row(self) -> KeyRow:
         """Its row in a key."""
-        return KeyRow(self.color, self.name, self.markers, self.dashed)
+        return KeyRow(self.name, self.color, self.markers, self.dashed)
+
+
+class Curve:
+    """What stands on screen for a series: its line, the band of its extremes where it is thinned, its dots, its tag."""
+
+    def __init__(self, series: Series, smooth: bool) -> None:
+        self.series = series
+        self.band = pg.PlotCurveItem(antialias=smooth)
+        self.line = pg.PlotCurveItem(antialias=smooth)
+        self.dots = pg.ScatterPlotItem(size=5, pen=None, pxMode=True)
+        self.tag = pg.TextItem(series.tag, anchor=(0, 0.5))
+        self.band.setZValue(-1)
+
+    @property
+    def items(self) -> tuple[Any, ...]:
+        """Everything to be put on the plot."""
+        return self.band, self.line, self.dots, self.tag
+
+    def show(self, points: Thinned) -> None:
+        """Hand the points over; a single one becomes a dash, so that the first step is seen."""
+        x, y = points.x, points.y
+        if len(points.mean_x):
+            _set(self.band, x, y)
+            x, y = points.mean_x, points.mean_y
+        else:
+            _set(self.band, x[:0], y[:0])
+            if len(x) == 1 and not self.series.markers:
+                x, y = np.array([x[0] - 0.4, x[0] + 0.4]), np.repeat(y, 2)
+        _set(self.line, x, y)
+        if self.series.markers:
+            few = len(x) <= MOST_MARKERS
+            self.dots.setData(x if few else x[:0], y if few else y[:0])
+
+    def restyle(self) -> None:
+        """Take the theme's colours."""
+        theme, series = themes.current(), self.series
+        colour = QColor(series_color(series.color, theme))
+        style = Qt.PenStyle.DashLine if series.dashed else Qt.PenStyle.SolidLine
+        self.line.setPen(pen(colour, style=style))
+        self.dots.setBrush(colour)
+        self.tag.setColor(colour)
+        self.tag.setFont(small_font())
+        faint = QColor(colour)
+        faint.setAlpha(BAND_ALPHA)
+        self.band.setPen(pen(faint))
 
 
 class StepPlot(pg.PlotWidget):
@@ -52,9 +99,8 @@ class StepPlot(pg.PlotWidget):
 
     def __init__(self, scale: Scale, name: str, empty: str) -> None:
         self._scale = scale
-        self._series: tuple[Series, ...] = ()
-        self._curves: list[pg.PlotDataItem] = []
-        self._tags: list[pg.TextItem] = []
+        self._curves: list[Curve] = []
+        self._tagged = False
         self._length = 0
         self._zoomed = False
         self._step: int | None = None
@@ -67,7 +113,7 @@ class StepPlot(pg.PlotWidget):
         item.setMenuEnabled(False)
         item.hideButtons()
         item.disableAutoRange()
-        item.layout.setContentsMargins(0, 4, 4, 0)
+        item.layout.setContentsMargins(0, 7, 14, 0)
         self.setMouseEnabled(x=True, y=False)
         self._box = item.getViewBox()
         self._box.sigRangeChangedManually.connect(self._on_zoomed)
@@ -88,13 +134,12 @@ class StepPlot(pg.PlotWidget):
 
     def set_series(self, series: tuple[Series, ...]) -> None:
         """Show these curves from now on."""
-        for item in (*self._curves, *self._tags):
+        for item in (item for curve in self._curves for item in curve.items):
             self.removeItem(item)
-        self._series, self._zoomed, self._length = series, False, 0
-        few = len(series) <= FEW_CURVES
-        self._curves = [pg.PlotDataItem(antialias=few, autoDownsample=False) for _ in series]
-        self._tags = [pg.TextItem(s.tag, anchor=(0, 0.5)) for s in series if s.tag]
-        for item in (*self._curves, *self._tags):
+        self._zoomed, self._length = False, 0
+        self._curves = [Curve(s, smooth=len(series) <= FEW_CURVES) for s in series]
+        self._tagged = any(s.tag for s in series)
+        for item in (item for curve in self._curves for item in curve.items):
             self.addItem(item, ignoreBounds=True)
         self._restyle()
         self.redraw(0)
@@ -102,7 +147,7 @@ class StepPlot(pg.PlotWidget):
     @property
     def series(self) -> tuple[Series, ...]:
         """The curves shown."""
-        return self._series
+        return tuple(curve.series for curve in self._curves)
 
     @property
     def step(self) -> int | None:
@@ -115,14 +160,17 @@ class StepPlot(pg.PlotWidget):
         return self._zoomed
 
     def drawn(self, number: int) -> tuple[Array, Array]:
-        """The points of a curve as they are on screen: x in steps, y on the scale."""
-        x, y = self._curves[number].getOriginalDataset()
+        """The points of a curve on screen, its extremes where it is thinned: x in steps, y on the scale."""
+        curve = self._curves[number]
+        x, y = curve.band.getData()
+        if x is None or not len(x):
+            x, y = curve.line.getData()
         return (np.empty(0), np.empty(0)) if x is None else (x, y)
 
     def redraw(self, length: int) -> None:
         """Take in the table's rows up to `length`, and draw."""
         self._length = length
-        for series in self._series:
+        for series in self.series:
             series.source.update(length)
         self._empty.setVisible(length == 0)
         self._draw()
@@ -152,13 +200,13 @@ class StepPlot(pg.PlotWidget):
             self._set_range()
         left, right = self._box.viewRange()[0]
         pixels = max(50, int(self._box.width() * self.devicePixelRatioF()))
-        most = 2 * pixels if len(self._series) <= FEW_CURVES else pixels
+        most = 2 * pixels if len(self._curves) <= FEW_CURVES else pixels
         low, high, ends = math.inf, -math.inf, []
-        for series, item in zip(self._series, self._curves, strict=True):
-            x, y = series.source.curve(math.floor(left) - 1, math.ceil(right) + 1, most)
-            y = self._scaled(y)
-            self._set_curve(item, series, x, y)
-            seen = y[np.isfinite(y)]
+        for curve in self._curves:
+            points = curve.series.source.curve(math.floor(left) - 1, math.ceil(right) + 1, most)
+            points = Thinned(points.x, self._scaled(points.y), points.mean_x, self._scaled(points.mean_y))
+            curve.show(points)
+            seen = points.y[np.isfinite(points.y)]
             if seen.size:
                 low, high = min(low, float(seen.min())), max(high, float(seen.max()))
             ends.append(float(seen[-8:].mean()) if seen.size else math.nan)
@@ -172,20 +220,11 @@ class StepPlot(pg.PlotWidget):
             y = np.log10(y)
         return np.where(np.isfinite(y), y, np.nan)
 
-    def _set_curve(self, item: pg.PlotDataItem, series: Series, x: Array, y: Array) -> None:
-        """Hand the points over; a single one becomes a dash, so that the first step is seen."""
-        if len(x) == 1 and not series.markers:
-            x, y = np.array([x[0] - 0.4, x[0] + 0.4]), np.repeat(y, 2)
-        gaps = not np.isfinite(y).all()
-        symbol = "o" if series.markers and len(x) <= MOST_MARKERS else None
-        item.opts["symbol"] = symbol
-        item.setData(x, y, connect="finite" if gaps else "all", skipFiniteCheck=not gaps)
-
     def _set_range(self) -> None:
         """All steps, with an end that moves in few jumps."""
         last = steady(max(self._length, 10))
         width = max(self._box.width(), 60.0)
-        room = last * TAG_ROOM / (width - TAG_ROOM) if self._tags else 0.0
+        room = last * TAG_ROOM / (width - TAG_ROOM) if self._tagged else 0.0
         wanted = [0.0, last + room]
         self._box.setLimits(xMin=0, xMax=wanted[1], minXRange=min(4, last))
         if self._box.viewRange()[0] != wanted:
@@ -199,20 +238,16 @@ class StepPlot(pg.PlotWidget):
 
     def _place_tags(self, ends: list[float]) -> None:
         """Write each curve's tag at its end, pushed apart where they would overlap; left out where they cannot fit."""
-        if not self._tags:
-            return
         (left, right), (low, high) = self._box.viewRange()
-        height = max(self._box.height(), 1.0)
-        gap = (high - low) / height * (self._tags[0].boundingRect().height() * 0.72)
-        tagged = [(end, tag) for end, tag in zip(ends, self._tags, strict=True) if math.isfinite(end)]
-        fitting = max(1, int((high - low) / gap))
-        every = -(-len(tagged) // fitting) if tagged else 1
-        shown = sorted(tagged[::every], key=lambda pair: pair[0])
-        inside = self._length <= right
-        for tag in self._tags:
-            tag.setVisible(False)
-        for place, (_, tag) in zip(spread([end for end, _ in shown], gap, low + gap / 2, high - gap / 2), shown, strict=True):
-            tag.setAnchor((0 if inside else 1, 0.5))
+        gap = (high - low) / max(self._box.height(), 1.0) * QFontMetricsF(small_font()).height() * 0.8
+        tagged = [(end, c.tag) for end, c in zip(ends, self._curves, strict=True) if c.series.tag and math.isfinite(end)]
+        every = -(-len(tagged) // max(1, int((high - low) / gap)))
+        shown = sorted(tagged[:: max(every, 1)], key=lambda pair: pair[0])
+        places = spread([end for end, _ in shown], gap, low + gap / 2, high - gap / 2)
+        for curve in self._curves:
+            curve.tag.setVisible(False)
+        for place, (_, tag) in zip(places, shown, strict=True):
+            tag.setAnchor((0 if self._length <= right else 1, 0.5))
             tag.setPos(min(self._length, right), place)
             tag.setVisible(self._length > left)
 
@@ -295,14 +330,20 @@ class StepPlot(pg.PlotWidget):
         self._lost.setPen(pen(theme.color("bad")))
         self._lost_text.setColor(theme.bad_text)
         self._empty.setColor(theme.muted)
-        for series, curve in zip(self._series, self._curves, strict=True):
-            colour = series_color(series.color, theme)
-            curve.setPen(pen(colour, style=Qt.PenStyle.DashLine if series.dashed else Qt.PenStyle.SolidLine))
-            curve.setSymbolBrush(colour)
-            curve.setSymbolPen(None)
-            curve.setSymbolSize(5)
-        for series, tag in zip((s for s in self._series if s.tag), self._tags, strict=True):
-            tag.setColor(series_color(series.color, theme))
+        for curve in self._curves:
+            curve.restyle()
+
+
+def _set(item: Any, x: Array, y: Array) -> None:
+    gaps = not np.isfinite(y).all()
+    item.setData(x, y, connect="finite" if gaps else "all", skipFiniteCheck=not gaps)
+
+
+def small_font() -> QFont:
+    """For tags and ticks."""
+    font = themes.tabular(QApplication.font())
+    font.setPointSizeF(font.pointSizeF() * 0.9)
+    return font
 
 
 def spread(places: list[float], gap: float, low: float, high: float) -> list[float]:

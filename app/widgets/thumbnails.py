@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QFont, QFontMetrics, QHelpEvent, QImage, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtCore import QEvent, QPoint, QRect, QSize, Qt
+from PySide6.QtGui import QFont, QFontMetrics, QHelpEvent, QImage, QPainter, QPaintEvent, QResizeEvent, QStaticText
 from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QFrame, QToolTip, QWidget
 
 from app import theme as themes
@@ -25,7 +26,10 @@ class Thumbnails(QAbstractScrollArea):
         super().__init__(parent)
         self._guesses: Sequence[Guess] = ()
         self._levels: NDArray[np.uint8] = np.zeros((0, 1, 1), np.uint8)
-        self._sheet = QImage()
+        self._sheet: QImage | None = None
+        self._labels: dict[str, tuple[QStaticText, int]] = {}
+        self._label_font = QFont()
+        self._columns, self._pitch, self._picture = 1, 1, QSize(1, 1)
         self._message = NO_ROOM
         self._longest = 1  # characters of the longest class name
         self.setAccessibleName("Pictures of the mini-batch")
@@ -41,11 +45,10 @@ class Thumbnails(QAbstractScrollArea):
 
     def show_pictures(self, pictures: NDArray[Any], guesses: Sequence[Guess]) -> None:
         """Show pictures (B, rows, columns), 0 … 1, and one guess for each."""
-        anew = pictures.shape != self._levels.shape
+        anew = pictures.shape != self._levels.shape or len(guesses) != len(self._guesses)
         with np.errstate(invalid="ignore"):
             self._levels = (np.clip(np.nan_to_num(pictures), 0.0, 1.0) * 255).astype(np.uint8)
-        self._guesses = guesses
-        self._make_sheet()
+        self._guesses, self._sheet = guesses, None
         if anew:
             self._settle()
         self.viewport().update()
@@ -55,23 +58,20 @@ class Thumbnails(QAbstractScrollArea):
         self._guesses, self._message = (), message
         self._levels = np.zeros((0, 1, 1), np.uint8)
         self._settle()
-        self.viewport().update()
 
     # --- geometry -----------------------------------------------------------------------------
 
     @property
     def columns(self) -> int:
         """How many pictures stand side by side."""
-        return max(1, (self._room() + GAP) // (self._least_width() + GAP))
+        return self._columns
 
     def cell_rect(self, number: int) -> QRect:
         """Where a picture and its text are drawn, in the viewport."""
-        columns, room = self.columns, self._room()
-        row, column = divmod(number, columns)
-        left, right = (round(c * (room + GAP) / columns) for c in (column, column + 1))
-        height = self._cell_height()
-        top = row * (height + GAP) - self.verticalScrollBar().value()
-        return QRect(left, top, right - left - GAP, height)
+        row, column = divmod(number, self._columns)
+        left, right = (c * (self._room() + GAP) // self._columns for c in (column, column + 1))
+        top = row * self._pitch - self.verticalScrollBar().value()
+        return QRect(left, top, right - left - GAP, self._pitch - GAP)
 
     def number_at(self, point: QPoint) -> int | None:
         """The picture under a point of the viewport."""
@@ -81,64 +81,75 @@ class Thumbnails(QAbstractScrollArea):
         """The width for pictures; the scroll bar's is never used, so that nothing moves when it comes."""
         return self.width() - self.verticalScrollBar().sizeHint().width()
 
-    def _least_width(self) -> int:
-        sample = "0" * self._longest
-        text = QFontMetrics(self._font()).horizontalAdvance(f"✗{sample}/{sample} 100%")
-        return max(text, 40)
-
-    def _picture_side(self) -> int:
-        cell = (self._room() + GAP) // self.columns - GAP
-        return max(16, min(cell, round(1.35 * self._least_width())))
-
-    def _cell_height(self) -> int:
-        rows, columns = self._levels.shape[1:]
-        return round(self._picture_side() * rows / max(rows, columns)) + QFontMetrics(self._font()).height() + 1
-
-    def _font(self) -> QFont:
-        font = themes.tabular(QApplication.font())
-        font.setPointSizeF(font.pointSizeF() * 0.88)
-        return font
-
     def _settle(self) -> None:
-        """Set the scroll bar's range."""
-        lines = -(-len(self._guesses) // self.columns)
-        pitch = self._cell_height() + GAP
+        """Choose columns and the pictures' size; set the scroll bar's range."""
+        self._label_font = themes.tabular(QApplication.font())
+        self._label_font.setPointSizeF(self._label_font.pointSizeF() * 0.88)
+        metrics, sample = QFontMetrics(self._label_font), "0" * self._longest
+        least = max(metrics.horizontalAdvance(f"✗{sample}/{sample} 100%"), 40)
+        self._columns = max(1, (self._room() + GAP) // (least + GAP))
+        lines = max(1, -(-len(self._guesses) // self._columns))
+        cell, text, view = (self._room() + GAP) // self._columns - GAP, metrics.height() + 1, self.viewport().height()
+        side = max(16, min(cell, max((view + GAP) // lines - GAP - text, round(0.75 * least))))
+        rows, columns = self._levels.shape[1:]
+        self._picture = QSize(side * columns // max(rows, columns), side * rows // max(rows, columns))
+        self._pitch = self._picture.height() + text + GAP
+        self._sheet = None
+        self._labels.clear()
         bar = self.verticalScrollBar()
-        bar.setRange(0, max(0, lines * pitch - GAP - self.viewport().height()))
-        bar.setPageStep(max(1, self.viewport().height()))
-        bar.setSingleStep(pitch)
+        bar.setRange(0, max(0, lines * self._pitch - GAP - view))
+        bar.setPageStep(max(1, view))
+        bar.setSingleStep(self._pitch)
+        self.viewport().update()
 
     # --- painting -----------------------------------------------------------------------------
 
-    def _make_sheet(self) -> None:
-        """All pictures below each other in one image, in shades from paper to ink."""
-        count, rows, columns = self._levels.shape
-        padded = np.zeros((count * rows, -(-columns // 4) * 4), np.uint8)  # Qt wants whole words a line
-        padded[:, :columns] = self._levels.reshape(count * rows, columns)
-        sheet = QImage(padded.data, columns, count * rows, padded.shape[1], QImage.Format.Format_Indexed8)
-        sheet.setColorTable(shades(themes.current()))
-        self._sheet = sheet.copy()
+    def _make_sheet(self) -> QImage:
+        """All pictures below each other in one image, at the size they are shown, in shades from paper to ink.
+
+        Enlarged by numpy: Qt takes a quarter of a millisecond a picture for that.
+        """
+        ratio, (count, rows, columns) = self.devicePixelRatioF(), self._levels.shape
+        width, height = round(self._picture.width() * ratio), round(self._picture.height() * ratio)
+        down, across = np.arange(height) * rows // height, np.arange(width) * columns // width
+        pixels = shades(themes.current())[self._levels.take(down, axis=1).take(across, axis=2)]
+        sheet = QImage(pixels.data, width, count * height, 4 * width, QImage.Format.Format_RGB32).copy()
+        sheet.setDevicePixelRatio(ratio)
+        return sheet
 
     def paintEvent(self, event: QPaintEvent) -> None:
         theme, view = themes.current(), self.viewport().rect()
+        sheet = self._sheet = self._sheet if self._sheet is not None else self._make_sheet()
         painter = QPainter(self.viewport())
-        painter.setFont(self._font())
+        painter.setFont(self._label_font)
         if not self._guesses:
             painter.setPen(theme.color("muted"))
             painter.drawText(view, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._message)
             return
-        rows, columns = self._levels.shape[1:]
-        side = self._picture_side()
-        width, height = side * columns / max(rows, columns), side * rows / max(rows, columns)
+        height = round(self._picture.height() * sheet.devicePixelRatio())
         colours = {field: theme.color(field) for field in ("good_text", "bad_text", "muted")}
         for number, guess in enumerate(self._guesses):
             cell = self.cell_rect(number)
             if not cell.intersects(view):
                 continue
-            target = QRectF(cell.left() + (cell.width() - width) / 2, cell.top(), width, height)
-            painter.drawImage(target, self._sheet, QRectF(0, number * rows, columns, rows))
+            left = cell.left() + (cell.width() - self._picture.width()) // 2
+            painter.drawImage(QPoint(left, cell.top()), sheet, QRect(0, number * height, sheet.width(), height))
             painter.setPen(colours[guess.field])
-            painter.drawText(cell.adjusted(-GAP // 2, 0, GAP // 2, 0), _BELOW, guess.text)
+            label, width = self._label(guess.text)
+            below = cell.top() + self._picture.height() + 1
+            painter.drawStaticText(cell.left() + (cell.width() - width) // 2, below, label)
+
+    def _label(self, text: str) -> tuple[QStaticText, int]:
+        """A laid out text and its width; the same few come again and again."""
+        found = self._labels.get(text)
+        if found is None:
+            if len(self._labels) > 2000:
+                self._labels.clear()
+            label = QStaticText(text)
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.prepare(font=self._label_font)
+            found = self._labels[text] = (label, round(label.size().width()))
+        return found
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -146,11 +157,8 @@ class Thumbnails(QAbstractScrollArea):
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and len(self._guesses):
-            self._make_sheet()
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.PaletteChange):
             self._settle()
-            self.viewport().update()
 
     def sizeHint(self) -> QSize:
         return QSize(220, 200)
@@ -167,12 +175,10 @@ class Thumbnails(QAbstractScrollArea):
         return super().viewportEvent(event)
 
 
-def shades(theme: themes.Theme) -> list[int]:
+@lru_cache(maxsize=4)
+def shades(theme: themes.Theme) -> NDArray[np.uint32]:
     """256 colours from the paper of a picture to its ink."""
     paper, ink = theme.color("field"), theme.color("text")
     low, high = (np.array([c.red(), c.green(), c.blue()], float) for c in (paper, ink))
-    mixed = np.rint(low + np.linspace(0, 1, 256)[:, None] * (high - low)).astype(np.int64)
-    return [int(0xFF000000 | red << 16 | green << 8 | blue) for red, green, blue in mixed]
-
-
-_BELOW = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignBottom
+    red, green, blue = np.rint(low + np.linspace(0, 1, 256)[:, None] * (high - low)).astype(np.uint32).T
+    return np.asarray(0xFF000000 | red << 16 | green << 8 | blue, np.uint32)

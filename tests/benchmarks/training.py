@@ -5,19 +5,21 @@ One thread, float32. Recorded at each step: loss, accuracy, norms of gradient, p
 
 import os
 
-os.environ.update({name: "1" for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")})
+os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1"))
 
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
-import report
 
 from engine import layers, losses, optimizers
 from engine.datasets import DataSpec, Samples
 from engine.recipe import Recipe
 from engine.trainer import Trainer
+
+import report
 
 STEPS = 200  # in one timed piece
 CASES = [((64, 32, 16, 10), 32, 2.0), ((784, 100, 200, 10), 32, 1.2)]
@@ -57,7 +59,7 @@ def torch_step(sizes: tuple[int, ...], batch: int) -> Callable[[], object]:
 
     torch.set_num_threads(1)
     stack: list[nn.Module] = []
-    for into, out in zip(sizes, sizes[1:], strict=False):
+    for into, out in pairwise(sizes):
         stack += [nn.Linear(into, out), nn.ReLU()]
     model = nn.Sequential(*stack[:-1])
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
@@ -85,7 +87,7 @@ def bare_products(sizes: tuple[int, ...], batch: int) -> Callable[[], object]:
         return rng.standard_normal((rows, columns)).astype(np.float32)
 
     products = []
-    for i, (into, out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (into, out) in enumerate(pairwise(sizes)):
         x, w, g = matrix(batch, into), matrix(into, out), matrix(batch, out)
         products += [(x, w, matrix(batch, out)), (x.T, g, matrix(into, out))]
         if i:

@@ -1,0 +1,182 @@
+"""What stays between most frames of the Flow view: words, arrows, legend, the lit column. Painted once, then kept."""
+
+from __future__ import annotations
+
+import math
+
+from PySide6.QtCore import QLineF, QPoint, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen, QPixmap, QPolygonF
+
+from app import theme as themes
+from app.theme import Theme
+from app.widgets.flow_images import FlowImages
+from app.widgets.flow_layout import FlowLayout
+from app.widgets.flow_model import Direction, Lit, Row, times
+from app.widgets.picture import compact, draw_colour_bar
+
+CENTRE = Qt.AlignmentFlag.AlignCenter
+LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+DIM = 0.3  # opacity of an arrow nothing has flowed along yet
+ARROW = 22  # length of an arrow in the legend
+
+
+class Backdrop:
+    """A picture of the view without tiles and numbers, made anew only when something in it is another."""
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._pixmap = QPixmap()
+
+    def pixmap(
+        self, layout: FlowLayout, images: FlowImages, lit: Lit, now: int, offset: QPoint, size: QSize, ratio: float
+    ) -> QPixmap:
+        """The picture for a view scrolled by `offset`, at the position `now` (the number of its phase)."""
+        theme = themes.current()
+        rulers = images.gradient_ruler, images.norm_ruler
+        spot = offset.x(), offset.y(), size.width(), size.height(), ratio
+        key = (layout, theme, lit, now, spot, rulers, images.shapes)
+        if key != self._key:
+            self._key = key
+            self._pixmap = QPixmap(size * ratio)
+            self._pixmap.setDevicePixelRatio(ratio)
+            self._pixmap.fill(theme.color("panel"))
+            painter = QPainter(self._pixmap)
+            _Painting(painter, layout, images, lit, now, theme).paint(QRect(offset, size))
+            painter.end()
+        return self._pixmap
+
+
+class _Painting:
+    def __init__(
+        self, painter: QPainter, layout: FlowLayout, images: FlowImages, lit: Lit, now: int, theme: Theme
+    ) -> None:
+        self._p, self._layout, self._images = painter, layout, images
+        self._lit, self._now, self._theme = lit, now, theme
+        self._model, self._fonts = layout.model, layout.fonts
+
+    def paint(self, visible: QRect) -> None:
+        """Everything in the visible part of the content; row titles and legend stay when columns scroll."""
+        self._p.translate(-visible.topLeft())
+        self._paint_lit()
+        for index in self._layout.seen(visible):
+            self._paint_head(index)
+            self._paint_shape(index)
+            self._paint_arrows(index)
+            if self._model.columns[index].norm:
+                self._p.fillRect(self._layout.norm_rect(index), self._theme.color("field"))
+        self._paint_convention()
+        self._p.translate(visible.left(), 0)
+        self._paint_row_titles(visible)
+        self._paint_legend(self._layout.legend)
+
+    def _paint_lit(self) -> None:
+        lit, layout = self._lit, self._layout
+        self._p.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._p.setPen(Qt.PenStyle.NoPen)
+        self._p.setBrush(self._theme.color("lit"))
+        if lit.column is not None:
+            self._p.drawRoundedRect(layout.lit_rect(lit.column), 6, 6)
+        elif lit.row is not None:
+            self._p.drawRoundedRect(layout.band_rect(lit.row), 6, 6)
+        self._p.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+
+    def _paint_head(self, index: int) -> None:
+        layout, column = self._layout, self._model.columns[index]
+        reached = column.tiles[0].made_by <= self._now
+        colour = f"{self._lit.direction}_text" if index == self._lit.column else "text" if reached else "muted"
+        title = layout.text_rect(index, layout.title_top, QFontMetrics(self._fonts.title).height())
+        draw_text(self._p, title, column.title, self._fonts.title, self._theme.color(colour))
+        caption = QRect(title.left(), title.bottom() + 2, title.width(), layout.line)
+        text = column.caption if layout.long_captions else column.short
+        draw_text(self._p, caption, text, self._fonts.small, self._theme.color("muted"))
+
+    def _paint_shape(self, index: int) -> None:
+        """The true shape under an activation; the last mini-batch of an epoch may be smaller than the others."""
+        for tile in self._model.columns[index].row(Row.ACTIVATIONS):
+            top = self._layout.tiles[tile.address].bottom() + 3
+            line = self._layout.text_rect(index, top, self._layout.line)
+            text = times(self._images.shapes.get(tile.address, tile.shape))
+            draw_text(self._p, line, text, self._fonts.number, self._theme.color("muted"))
+
+    def _paint_arrows(self, index: int) -> None:
+        """To the column at the right: forward along the activations, backward along the gradients."""
+        columns = self._model.columns
+        if index + 1 == len(columns):
+            return
+        routes: tuple[tuple[Row, int, Direction], ...] = (
+            (Row.ACTIVATIONS, index + 1, "forward"),
+            (Row.GRADIENTS, index, "backward"),
+        )
+        for row, into, direction in routes:
+            left, right, y = self._layout.arrow(index, row)
+            flowed = any(tile.address in self._images.shapes for tile in columns[into].row(row))
+            self._p.setOpacity(1.0 if flowed else DIM)
+            draw_arrow(self._p, left, right, y, self._theme.color(direction), direction)
+        self._p.setOpacity(1.0)
+
+    def _paint_convention(self) -> None:
+        """What the loss averages over, under its number."""
+        box = self._layout.loss_rect()
+        below = QRect(box.left(), box.bottom() + 3, box.width(), self._layout.tile_height // 2 + 6)
+        self._p.setFont(self._fonts.small)
+        self._p.setPen(self._theme.color("muted"))
+        wrap = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
+        self._p.drawText(below, wrap, self._model.network.loss_convention)
+
+    def _paint_row_titles(self, visible: QRect) -> None:
+        layout, ruler = self._layout, self._images.norm_ruler
+        left = max(layout.spans[0].left - visible.left(), 6)
+        texts = [(top, self._model.title(row)) for row, top in layout.row_titles.items()]
+        texts.append((layout.norm_title, f"‖grad_y‖  log, {compact(ruler.floor)} … {compact(ruler.limit)}"))
+        self._p.setFont(self._fonts.small)
+        self._p.setPen(self._theme.color("muted"))
+        for top, text in texts:
+            self._p.drawText(QRect(left, top, visible.width() - left, layout.line + 2), LEFT, text)
+
+    def _paint_legend(self, rect: QRect) -> None:
+        """The colours of all gradients at the right; what the two arrows mean at the left, where there is room."""
+        painter, theme = self._p, self._theme
+        painter.setFont(self._fonts.small)
+        metrics = painter.fontMetrics()
+        bar = QRectF(0, rect.top(), min(max(rect.width() * 0.28, 130), 260), rect.height())
+        bar.moveRight(rect.right() + 1)
+        draw_colour_bar(painter, bar, self._images.gradient_ruler, theme)
+        painter.setPen(theme.color("muted"))
+        middle, height = rect.top() + 5, metrics.height()
+        words = "all gradients, log"
+        end = bar.left() - metrics.horizontalAdvance(words) - 10
+        painter.drawText(QRectF(end, middle - height / 2, bar.left() - end, height), LEFT, words)
+        directions: tuple[Direction, ...] = ("forward", "backward")
+        left = float(rect.left())
+        if left + sum(metrics.horizontalAdvance(d) + ARROW + 24 for d in directions) > end:
+            return
+        for direction in directions:
+            draw_arrow(painter, left, left + ARROW, middle, theme.color(direction), direction)
+            painter.setPen(theme.color("muted"))
+            advance = metrics.horizontalAdvance(direction)
+            painter.drawText(QRectF(left + ARROW + 6, middle - height / 2, advance + 4, height), LEFT, direction)
+            left += ARROW + advance + 24
+
+
+def draw_text(painter: QPainter, rect: QRect, text: str, font: QFont, colour: QColor) -> None:
+    """A line of text in the middle of a rectangle, cut with … where it is too long."""
+    painter.setFont(font)
+    painter.setPen(colour)
+    metrics = painter.fontMetrics()
+    if metrics.horizontalAdvance(text) > rect.width():
+        text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, rect.width())
+    painter.drawText(rect, CENTRE, text)
+
+
+def draw_arrow(painter: QPainter, left: float, right: float, y: float, colour: QColor, direction: Direction) -> None:
+    """An arrow from left to right (forward) or from right to left (backward)."""
+    tail, tip = (left, right) if direction == "forward" else (right, left)
+    back = tip + math.copysign(min(6.0, abs(tip - tail) * 0.6), tail - tip)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(colour, 2.6, c=Qt.PenCapStyle.FlatCap))
+    painter.drawLine(QLineF(tail, y, back, y))
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(colour)
+    painter.drawPolygon(QPolygonF([QPointF(tip, y), QPointF(back, y - 4.8), QPointF(back, y + 4.8)]))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)

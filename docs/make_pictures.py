@@ -1,0 +1,95 @@
+"""Makes the pictures of this folder anew from the real window: python docs/make_pictures.py"""
+
+import os
+
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtWidgets import QApplication
+
+from app import cli, theme
+from app.link import EngineLink
+from app.session import Session
+from app.window import Window
+
+HERE = Path(__file__).parent
+SIZE = (1440, 900)
+
+
+class Studio:
+    """A window on one recipe that can be led to a moment and pictured."""
+
+    def __init__(self, app: QApplication, recipe: str, look: theme.Mode) -> None:
+        self.app = app
+        self.link = EngineLink()
+        self.session = Session(self.link, cli.find_recipe(recipe))
+        self.window = Window(self.session, self.link, theme.Appearance(app, look))
+        self.window.resize(*SIZE)
+        self.window.show()
+        self.wait(lambda: self.session.frame is not None)
+
+    def wait(self, done: Callable[[], bool], seconds: float = 30.0) -> None:
+        """Let the window live until something is so."""
+        end = time.monotonic() + seconds
+        while not done() and time.monotonic() < end:
+            self.app.processEvents()
+            time.sleep(0.002)
+
+    def train(self, steps: int) -> None:
+        """Train so many mini-batches."""
+        goal = self.session.frame.step + steps if self.session.frame else steps
+        self.session.train(steps)
+        self.wait(lambda: self._at(goal))
+
+    def _at(self, step: int) -> bool:
+        return self.session.frame is not None and self.session.frame.step == step and not self.session.playing
+
+    def step_to(self, phase: str) -> None:
+        """Go on part by part until the phase just computed is this one."""
+        while str(self.session.frame.phase if self.session.frame else "") != phase:
+            before = self.session.frame
+            self.session.step_part()
+            self.wait(lambda before=before: self.session.frame is not before)  # type: ignore[misc]
+
+    def check(self) -> None:
+        """Check the gradients."""
+        self.session.check("full")
+        self.wait(lambda: self.session.last_check is not None)
+
+    def take(self, name: str) -> None:
+        """Save the window as a picture, and let it go."""
+        self.wait(lambda: False, 0.8)
+        self.window.grab().save(str(HERE / f"{name}.png"))
+        self.window.close()
+        self.link.close()
+        self.window.deleteLater()
+
+
+def main() -> int:
+    """Every picture, one after the other."""
+    app = QApplication([])
+    for look in ("dark", "light"):
+        studio = Studio(app, "digits", look)
+        studio.train(147)
+        studio.check()
+        studio.take(f"digits-{look}")
+        studio = Studio(app, "spirals", look)
+        studio.train(1500)
+        studio.take(f"spirals-{look}")
+        studio = Studio(app, "digits", look)
+        studio.train(146)
+        studio.session.select("2.grad_W", (1, 3))
+        studio.step_to("backward 2 grad_W")
+        studio.take(f"mid-backward-{look}")
+    studio = Studio(app, "deep_sigmoid", "dark")
+    studio.train(200)
+    studio.take("vanishing-dark")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,203 @@
+"""The whole window with the real engine: from button to pixel, docks, keys, messages, memory of the layout."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from PySide6.QtCore import QSettings, Qt
+from PySide6.QtGui import QAccessible, QImage
+from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QToolButton
+from pytestqt.qtbot import QtBot
+from waiting import wait_for_step
+
+from app.actions import ACTIONS, load_recipe, write_recipe
+from app.link import EngineLink
+from app.session import Session
+from app.theme import Appearance, current
+from app.window import Window
+from engine.recipe import Recipe
+from engine.run import Run
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> QSettings:
+    """The user's settings, in a file of their own."""
+    return QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
+
+
+@pytest.fixture
+def window(
+    link: EngineLink, digits: Recipe, settings: QSettings, qtbot: QtBot, qapp: QApplication
+) -> Iterator[Window]:
+    """The real window on the default recipe, its first frame shown."""
+    session = Session(link, digits)
+    appearance = Appearance(qapp, "dark")
+    window = Window(session, link, appearance, settings)
+    qtbot.addWidget(window)
+    with qtbot.waitSignal(session.shown, timeout=10_000):
+        window.show()
+    qtbot.wait(50)
+    yield window
+    window.close()
+    appearance.deleteLater()
+
+
+def pixels(window: Window, panel: str) -> np.ndarray:
+    """A panel as it is on screen, (rows, columns, 4)."""
+    image = window.panels[panel].grab().toImage().convertToFormat(QImage.Format.Format_RGBA8888)
+    return np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.width(), 4).copy()
+
+
+def test_one_mini_batch_from_button_to_pixel(window: Window, qtbot: QtBot) -> None:
+    before = pixels(window, "flow")
+    button = next(b for b in window.findChildren(QToolButton) if b.defaultAction() is window.commands["step_batch"])
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    wait_for_step(qtbot, window.session, 1)
+    run = Run(window.session.recipe)
+    run.step()
+    assert window.session.frame is not None
+    assert window.session.frame.loss == run.trainer.loss
+    assert "step 1" in window.transport.where.text()
+    changed = (pixels(window, "flow") != before).any(axis=2).mean()
+    assert changed > 0.1, f"only {changed:.1%} of the Flow view changed"
+
+
+def test_the_keys_step_play_and_pause(window: Window, qtbot: QtBot) -> None:
+    window.activateWindow()
+    qtbot.keyClick(window, Qt.Key.Key_Right)
+    wait_for_step(qtbot, window.session, 1)
+    with qtbot.waitSignal(window.session.shown):
+        qtbot.keyClick(window, Qt.Key.Key_Down)
+    assert str(window.session.frame.phase) == "batch"  # type: ignore[union-attr]
+    assert "32 samples drawn" in window.transport.what.text()
+    qtbot.keyClick(window, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: window.session.playing)
+    qtbot.waitUntil(lambda: len(window.session.history) > 20)
+    qtbot.keyClick(window, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: not window.session.playing)
+
+
+def test_typing_in_a_field_never_steps_the_training(window: Window, qtbot: QtBot) -> None:
+    field = window.transport.rate
+    field.setFocus()
+    field.selectAll()
+    qtbot.keyClicks(field, "0.05")
+    qtbot.keyClick(field, Qt.Key.Key_Left)
+    qtbot.keyClick(field, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: window.session.recipe.optimizer.lr == 0.05)
+    qtbot.wait(100)
+    assert window.session.frame.step == 0  # type: ignore[union-attr]
+    assert not window.session.playing
+
+
+def test_the_position_line_names_the_part_just_computed(window: Window, qtbot: QtBot) -> None:
+    told = []
+    for _ in range(len(window.session.network.phases)):  # type: ignore[union-attr]
+        with qtbot.waitSignal(window.session.shown):
+            window.commands["step_part"].trigger()
+        told.append(window.transport.what.text())
+    assert "backward 1 of 5 — layer 4: Dense 16→10 — grad_W = xᵀ·grad_y" in told
+    assert "forward 2 of 5 — layer 1: ReLU — y = max(z, 0)" in told
+    assert told[-1].startswith("update")
+
+
+def test_a_recipe_that_cannot_be_read_is_one_sentence_and_loses_nothing(
+    window: Window, qtbot: QtBot, tmp_path: Path
+) -> None:
+    window.session.step_batch()
+    wait_for_step(qtbot, window.session, 1)
+    before = window.session.recipe
+    bad = tmp_path / "bad.json"
+    bad.write_text('{"layers":[{"kind":"dense","units":0}]}')
+    load_recipe(window, str(bad))
+    assert "layers[0].units must be int >= 1, not 0" in window.message.text()
+    assert window.session.recipe == before
+    assert window.session.frame.step == 1  # type: ignore[union-attr]
+
+
+def test_a_recipe_saved_and_opened_again_is_the_same(window: Window, qtbot: QtBot, tmp_path: Path) -> None:
+    path = tmp_path / "mine ü.json"
+    recipe = window.session.recipe
+    write_recipe(window, str(path))
+    window.session.use(msgspec.structs.replace(recipe, batch_size=16))
+    load_recipe(window, str(path))
+    assert window.session.recipe == recipe
+    write_recipe(window, str(tmp_path / "no such folder" / "x.json"))
+    assert "cannot be written" in window.message.text()
+
+
+def test_undo_and_redo_walk_through_the_edits(window: Window, qtbot: QtBot) -> None:
+    first = window.session.recipe
+    assert not window.commands["undo"].isEnabled()
+    with qtbot.waitSignal(window.session.built):
+        window.session.use(msgspec.structs.replace(first, batch_size=16))
+    assert window.commands["undo"].isEnabled()
+    with qtbot.waitSignal(window.session.built):
+        window.commands["undo"].trigger()
+    assert window.session.recipe == first
+    with qtbot.waitSignal(window.session.built):
+        window.commands["redo"].trigger()
+    assert window.session.recipe.batch_size == 16
+
+
+def test_docks_close_come_back_and_are_reset(window: Window, qtbot: QtBot) -> None:
+    for dock in window.docks.values():
+        dock.setFloating(True)
+        dock.close()
+    assert not any(dock.isVisible() for dock in window.docks.values())
+    window.commands["reset_layout"].trigger()
+    qtbot.wait(20)
+    assert all(dock.isVisible() and not dock.isFloating() for dock in window.docks.values())
+
+
+def test_layout_and_look_are_remembered(
+    window: Window, settings: QSettings, qtbot: QtBot, link: EngineLink, digits: Recipe
+) -> None:
+    window.docks["inspector"].hide()
+    window.appearance.set_mode("light")
+    window.close()
+    second = Window(Session(link, digits), link, window.appearance, settings)
+    qtbot.addWidget(second)
+    assert second.docks["inspector"].isHidden()
+    assert not second.docks["network"].isHidden()
+    assert settings.value("look/mode") == "light"
+
+
+def test_light_and_dark_change_at_once_and_zero_stays_the_paper(window: Window, qtbot: QtBot) -> None:
+    for _ in range(2):
+        window.commands["toggle_theme"].trigger()
+        qtbot.wait(20)
+        panel = current().color("panel")
+        corner = pixels(window, "flow")[-3, 3, :3].tolist()
+        assert corner == [panel.red(), panel.green(), panel.blue()]
+
+
+def test_stop_works_while_training_and_training_can_go_on(window: Window, qtbot: QtBot) -> None:
+    window.session.play()
+    qtbot.waitUntil(lambda: len(window.session.history) > 50)
+    with qtbot.waitSignal(window.session.built, timeout=10_000):
+        window.commands["stop_engine"].trigger()
+    assert "stopped" in window.message.text()
+    assert not window.session.playing
+    step = window.session.network.step  # type: ignore[union-attr]
+    window.session.step_batch()
+    wait_for_step(qtbot, window.session, step + 1)
+
+
+def test_every_control_has_a_name_and_every_button_a_tool_tip(window: Window) -> None:
+    controls = [w for kind in (QAbstractButton, QComboBox, QLineEdit) for w in window.findChildren(kind)]
+    ours = [w for w in controls if not w.objectName().startswith("qt_") and w.isVisibleTo(window)]
+    assert len(ours) > 15
+    for control in ours:
+        name = QAccessible.queryAccessibleInterface(control).text(QAccessible.Text.Name)
+        assert name, f"{control} has no name"
+        if isinstance(control, QAbstractButton):
+            assert control.toolTip(), f"{name} has no tool tip"
+
+
+def test_every_command_has_a_sentence_and_no_key_is_given_twice() -> None:
+    keys = [key for command in ACTIONS.values() for key in command.keys]
+    assert len(keys) == len(set(keys))
+    assert all(command.run.__doc__ for command in ACTIONS.values())
