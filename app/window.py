@@ -116,6 +116,8 @@ class Window(QMainWindow):
         self._key_guard = KeyGuard(self)
         QApplication.instance().installEventFilter(self._key_guard)  # type: ignore[union-attr]
         self._follow_recipe()
+        if "flow" in self.panels:
+            self.panels["flow"].setFocus()
 
     # --- parts --------------------------------------------------------------------------------
 

@@ -161,7 +161,7 @@ class Landscape:
 
     @np.errstate(all="ignore")
     def probe(self, address: str, entries: Array, deltas: Array) -> tuple[Array, Array]:
-        """As `changes`; and for each entry whether any layer behind decides otherwise than at the point itself."""
+        """As `changes`; and for each entry how many decisions of the layers behind differ from those at the point."""
         return self._walk(self._moved(address, entries, deltas), self.behind(address), len(entries))
 
     @np.errstate(all="ignore")
@@ -205,12 +205,12 @@ class Landscape:
         return np.concatenate(outputs)
 
     def _walk(self, rows: Array, k: int, count: int) -> tuple[Array, Array]:
-        """The changed losses of `count` whole mini-batches that enter layer k, and whether their decisions differ."""
-        flipped = np.zeros(count, bool)
+        """The changed losses of `count` whole mini-batches that enter layer k, and how many decisions differ."""
+        flipped = np.zeros(count, np.intp)
         for layer, here in zip(self.layers[k:], self.inputs[k:], strict=False):
             sides, base = layer.decisions(rows), layer.decisions(here)
             if sides is not None and base is not None:
-                flipped |= (sides.reshape(count, -1) != base.reshape(1, -1)).any(axis=1)
+                flipped += np.count_nonzero(sides.reshape(count, -1) != base.reshape(1, -1), axis=1)
             rows = replay(layer, rows, count)
         return self._losses(rows, len(self.layers), *self._whole(np.arange(count)), count), flipped
 
@@ -222,22 +222,26 @@ class Landscape:
         return EPS * float(np.abs(self.losses).mean())
 
     @cached_property
+    @np.errstate(all="ignore")
     def noise(self) -> float:
         """How far rounding throws the loss off, at least eps·mean|loss|.
 
         Measured as in ECnoise (Moré and Wild 2011): L at eight equidistant points of a random line; its fourth
         differences are rounding alone where the points lie close, and say nothing where they lie so close that L
-        stands still. A confident cross-entropy is much coarser than eps·|L|: log(1 + 1e-12) comes in steps of 1e-16.
+        stands still. A confident cross-entropy is much coarser than eps·|L|: log(1 + 1e-12) comes in steps of 1e-16;
+        where it does not move at all, those steps are taken for the noise.
         """
         rng = np.random.Generator(np.random.PCG64(1))
         lines = {address: rng.standard_normal(tensor.shape) for address, tensor in self.tensors.items()}
         found = []
-        for spacing in (1e-11, 1e-9, 1e-7, 1e-5, 1e-3, 1e-1):
+        for spacing in (1e-9, 1e-7, 1e-5, 1e-3, 1e-1):
             values = self._line(lines, spacing)
             if not np.isfinite(values).all() or np.count_nonzero(np.diff(values)) < 5:
                 continue
-            found.append(float(np.sqrt(np.mean(np.diff(values, 4) ** 2) / 70)))  # 70 = (2·4)! / (4!)²
-        return max(min(found, default=0.0), self.coarseness)
+            found.append(float(np.linalg.norm(np.diff(values, 4))) / np.sqrt(4 * 70))  # 70 = (2·4)! / (4!)²
+            if len(found) == 2:
+                break
+        return max(min(found, default=EPS), self.coarseness)
 
     @np.errstate(all="ignore")
     def _line(self, lines: dict[str, Array], spacing: float) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 from engine.layers.base import Array
 from engine.numeric import STEP, Landscape
 from engine.verdicts import (
+    AT_POINT,
     FAIL,
     FAIL_ERROR,
     FLOOR,
@@ -158,11 +159,10 @@ class TensorCheck:
         return tensor_error(self.flat_a[standing], self.flat_n[standing])
 
     def _settle(self, entries: Array) -> None:
-        """Decide some entries by their h sweep; a failing one keeps its difference at the usual h."""
+        """Decide some entries by their h sweep."""
         found = settle(self.flat_a[entries], self._sweep(entries))
         self.flat_status[entries] = found.status
-        passed = found.status == PASS
-        self.flat_n[entries[passed]] = found.numeric[passed]
+        self.flat_n[entries] = found.numeric
         self._note_kinks(entries, found)
 
     def _note_kinks(self, entries: Array, found: Settled) -> None:
@@ -172,16 +172,24 @@ class TensorCheck:
 
     def _sweep(self, entries: Array) -> Sweep:
         """The losses on either side of each entry for every step of SCALES."""
-        moves = [self.land.steps(self.address, entries, scale) for scale in SCALES]
+        moves = [self.land.steps(self.address, entries, scale) for scale in (*SCALES, AT_POINT)]
         h_up, h_down = (np.stack(side, axis=1) for side in zip(*moves, strict=True))
-        shape, repeated = h_up.shape, np.repeat(entries, len(SCALES))
-        up, flipped_up = self.land.probe(self.address, repeated, h_up.reshape(-1))
-        down, flipped_down = self.land.probe(self.address, repeated, h_down.reshape(-1))
-        flipped = np.asarray(flipped_up | flipped_down).reshape(shape)
-        return Sweep(up.reshape(shape), down.reshape(shape), h_up, h_down, flipped, self.land.noise)
+        repeated = np.repeat(entries, h_up.shape[1])
+        up = self.land.probe(self.address, repeated, h_up.reshape(-1))
+        down = self.land.probe(self.address, repeated, h_down.reshape(-1))
+        return self._as_sweep(up, down, h_up, h_down)
+
+    def _as_sweep(self, up: tuple[Array, Array], down: tuple[Array, Array], h_up: Array, h_down: Array) -> Sweep:
+        """Changes and flips on either side for steps (E, S + 1), of which the last is the one at the point."""
+        shape = h_up.shape
+        changes = [side[0].reshape(shape)[:, :-1] for side in (up, down)]
+        flips = (up[1] + down[1]).reshape(shape)
+        steps = h_up[:, :-1], h_down[:, :-1]
+        return Sweep(changes[0], changes[1], *steps, flips[:, :-1] > 0, flips[:, -1], self.land.noise)
 
     # --- one random direction ---------------------------------------------------------------------
 
+    @np.errstate(all="ignore")
     def _directed(self, rng: np.random.Generator) -> int:
         """The status of the slope along one random direction: two losses, and a sweep where they disagree."""
         tensor = self.land.tensors[self.address]
@@ -189,17 +197,14 @@ class TensorCheck:
         h = STEP * max(1.0, float(np.abs(tensor).max()))
         analytic = np.array([np.sum(self.analytic * direction)])
         (up, down), _ = self.land.probe_along(self.address, direction, np.array([h, -h]))
-        slope = np.array([(up - down) / (2 * h)])
+        slope = np.array([up - down]) / (2 * h)
         self.projection = float(analytic[0]), float(slope[0])
         agree = relative_error(analytic, slope)[0] <= PASS_ERROR
         if agree and slope[0] and np.abs(slope[0]) * h >= FLOOR * self.land.coarseness:
             return PASS
-        steps = h * np.array(SCALES)
-        moved, flipped = self.land.probe_along(self.address, direction, np.concatenate([steps, -steps]))
-        up, down = moved.reshape(2, 1, -1)
-        sides = np.asarray(flipped.reshape(2, 1, -1).any(axis=0))
-        sweep = Sweep(up, down, steps[None], -steps[None], sides, self.land.noise)
-        found = settle(analytic, sweep)
+        steps = h * np.array([(*SCALES, AT_POINT)])
+        sides = [self.land.probe_along(self.address, direction, sign * steps[0]) for sign in (1, -1)]
+        found = settle(analytic, self._as_sweep(sides[0], sides[1], steps, -steps))
         self.projection = float(analytic[0]), float(found.numeric[0])
         return int(found.status[0])
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PySide6.QtCore import QPoint, QSize, Qt
 from PySide6.QtGui import QColor, QImage
@@ -17,12 +17,12 @@ from pytestqt.qtbot import QtBot
 
 from app import theme
 from app.panels.flow import FlowPanel
-from app.session import Session
+from app.session import Selection, Session
 from app.widgets import flow_images
 from app.widgets.flow_layout import FlowLayout
 from app.widgets.flow_model import FlowModel, Row
 from app.widgets.flow_rulers import decade_limit, extreme, tensor_limit
-from app.widgets.flow_view import FlowView
+from app.widgets.flow_view import FlowView, full_index
 from engine.frames import Frame, Picture, TensorInfo, as_matrix, reduce_extremes
 from engine.host import describe
 from engine.protocol import LayerInfo
@@ -143,7 +143,7 @@ def test_a_click_selects_and_every_selection_is_marked(qtbot, session: Session):
     rect = panel.view.tile_rect("2.W")
     corner = rect.bottomRight() - QPoint(1, 1)
     qtbot.mouseClick(panel.view.viewport(), Qt.MouseButton.LeftButton, pos=corner)
-    assert session.selection == ("2.W", (31, 15))
+    assert session.selection == Selection("2.W", (31, 15))
     assert panel.view.marked == "2.W"
     session.select("4.b")
     assert panel.view.marked == "4.b"
@@ -331,8 +331,15 @@ def test_a_click_on_a_reduced_picture_names_no_entry(view, run, qtbot):
 def test_a_click_on_a_bias_names_its_one_index(view, run, qtbot):
     view.show_frame(frame_of(run))
     with qtbot.waitSignal(view.picked) as picked:
-        qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=view.tile_rect("0.b").topLeft())
-    assert picked.args == ["0.b", (0,)]
+        qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=view.tile_rect("0.b").bottomLeft())
+    assert picked.args == ["0.b", (31,)]
+
+
+def test_a_cell_of_a_kernel_has_as_many_indices_as_the_kernel():
+    kernel = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    matrix = as_matrix(kernel)
+    for row, column in ((0, 0), (1, 37), (1, 59)):
+        assert kernel[full_index(Picture(matrix, kernel.shape, True), row, column)] == matrix[row, column]
 
 
 def test_shift_and_arrows_walk_over_the_tiles_and_plain_arrows_are_left_alone(view, run, qtbot):
@@ -376,6 +383,7 @@ def test_the_pointer_becomes_a_hand_over_a_tile(view, run, qtbot):
 # --- rulers -------------------------------------------------------------------------------------
 
 
+@example([0.32] * 200)
 @given(st.lists(st.floats(0.32, 0.99), min_size=1, max_size=200))
 def test_a_ruler_does_not_flicker_while_sizes_stay_within_a_factor_of_three(sizes):
     for limit in (decade_limit(), tensor_limit()):

@@ -13,7 +13,8 @@ from app.session import Session
 from app.widgets.curve_data import Array, Dense, Read, Sparse
 from app.widgets.key import Key, KeyRow
 from app.widgets.numbers import NONE, count, figures, no_number, percent
-from app.widgets.plot import Series, StepPlot
+from app.widgets.plot import StepPlot
+from app.widgets.series import Series
 from app.widgets.throttle import Throttle
 from engine.frames import Frame
 from engine.protocol import Built

@@ -114,10 +114,10 @@ class NetworkPanel(Panel):
         self._splitter = QSplitter(Qt.Orientation.Vertical, self)
         self._splitter.setChildrenCollapsible(False)
         self._splitter.setStyleSheet(HANDLE)
-        for widget, stretch in ((self.list, 3), (self.form, 2)):
+        for widget, stretch in ((self.list, 13), (self.form, 7)):
             self._splitter.addWidget(widget)
             self._splitter.setStretchFactor(self._splitter.count() - 1, stretch)
-        self._splitter.setSizes([300, 200])
+        self._splitter.setSizes([325, 175])
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 4)
         layout.setSpacing(4)

@@ -14,7 +14,8 @@ from app.session import Session
 from app.widgets.curve_data import Array, Dense, Read
 from app.widgets.key import Key
 from app.widgets.numbers import NONE, count, exponent
-from app.widgets.plot import FEW_CURVES, Series, StepPlot
+from app.widgets.plot import FEW_CURVES, StepPlot
+from app.widgets.series import Series
 from app.widgets.throttle import Throttle
 from engine.frames import Frame
 from engine.protocol import Built

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPen, QPolygonF, QTransform
+from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QPoint, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPen, QPixmap, QPolygonF, QTransform
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from app import theme as themes
@@ -13,7 +13,11 @@ from app.theme import Theme
 from app.widgets.card_model import CARD, PHASE, TRACE, Card
 
 PAD = 10  # pixels between a card's edge and its text
-TRACE_WIDTH = 64
+TRACE_WIDTH, LEAST_TRACE = 64, 24
+MOST_KEPT = 500  # drawn cards
+
+_Look = tuple[Card, str | None, bool, QStyle.StateFlag, QStyle.StateFlag]
+_CHOSEN, _HOVERED = QStyle.StateFlag.State_Selected, QStyle.StateFlag.State_MouseOver
 
 
 class _Fonts:
@@ -37,13 +41,15 @@ class CardDelegate(QStyledItemDelegate):
         self.compact = False
         self._height = 0
         self._fonts = _Fonts(QFont())
+        self._drawn: dict[object, tuple[QPixmap, QRectF]] = {}
 
     def choose_density(self, font: QFont, room: int) -> None:
         """Take two lines if `room` pixels a card allow it, else one, as high as there is room."""
         self._fonts = _Fonts(font)
+        self._drawn.clear()
         line = self._fonts.line
         self.compact = room < 2 * line + 10
-        self._height = min(max(room, line + 8), line + 18) if self.compact else 2 * line + 10
+        self._height = min(max(room, line + 6), line + 18) if self.compact else 2 * line + 10
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
         return QSize(120, self._height)
@@ -51,20 +57,46 @@ class CardDelegate(QStyledItemDelegate):
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> None:
-        theme, card, phase = themes.current(), cast(Card, index.data(CARD)), index.data(PHASE)
+        theme, trace = themes.current(), cast(QPolygonF | None, index.data(TRACE))
         rect = cast(QRect, option.rect)  # type: ignore[attr-defined]
-        painter.save()
+        state = cast(QStyle.StateFlag, option.state)  # type: ignore[attr-defined]
+        look = index.data(CARD), index.data(PHASE), trace is not None, state & _CHOSEN, state & _HOVERED
+        pixmap, room = self._card(look, rect.size(), painter.device().devicePixelRatio(), theme)
+        painter.drawPixmap(rect.topLeft(), pixmap)
+        if trace is not None and not room.isEmpty():
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            place = QTransform.fromTranslate(rect.left() + room.left(), rect.top() + room.top())
+            painter.setPen(QPen(theme.color("backward"), 1))
+            painter.drawPolyline(place.scale(room.width(), room.height()).map(trace))
+
+    def _card(self, look: _Look, size: QSize, ratio: float, theme: Theme) -> tuple[QPixmap, QRectF]:
+        """A card without its curve, and the room for that; kept, since only the curves change while training."""
+        key = look, size.toTuple(), ratio, theme.name
+        found = self._drawn.get(key)
+        if found is None:
+            if len(self._drawn) > MOST_KEPT:
+                self._drawn.clear()
+            pixmap = QPixmap(size * ratio)
+            pixmap.setDevicePixelRatio(ratio)
+            pixmap.fill(Qt.GlobalColor.transparent)
+            found = self._drawn[key] = pixmap, self._draw(pixmap, QRect(QPoint(0, 0), size), look, theme)
+        return found
+
+    def _draw(self, pixmap: QPixmap, rect: QRect, look: _Look, theme: Theme) -> QRectF:
+        """Draw a card and return the room for its curve."""
+        card, phase, traced, chosen, hovered = look
+        painter = QPainter(pixmap)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        _paint_frame(painter, rect, cast(QStyle.StateFlag, option.state), theme)  # type: ignore[attr-defined]
+        _paint_frame(painter, rect, theme, bool(chosen), bool(hovered))
         if phase:
             _paint_phase(painter, rect, theme, phase)
         paint = _paint_line if self.compact else _paint_two_lines
-        paint(painter, rect.adjusted(PAD, 0, -PAD, 0), self._fonts, theme, card, index.data(TRACE))
-        painter.restore()
+        room = paint(painter, rect.adjusted(PAD, 0, -PAD, 0), self._fonts, theme, card, traced)
+        painter.end()
+        return room
 
 
-def _paint_frame(painter: QPainter, rect: QRect, state: QStyle.StateFlag, theme: Theme) -> None:
-    chosen, hovered = bool(state & QStyle.StateFlag.State_Selected), bool(state & QStyle.StateFlag.State_MouseOver)
+def _paint_frame(painter: QPainter, rect: QRect, theme: Theme, chosen: bool, hovered: bool) -> None:
     painter.setBrush(theme.color("lit" if chosen else "field"))
     painter.setPen(QPen(theme.color("forward" if chosen else "muted" if hovered else "line"), 1.5 if chosen else 1))
     painter.drawRoundedRect(QRectF(rect).adjusted(1, 1, -1, -1), 6, 6)
@@ -77,36 +109,31 @@ def _paint_phase(painter: QPainter, rect: QRect, theme: Theme, field: str) -> No
     painter.drawRoundedRect(QRectF(rect.left() + 3, rect.top() + 5, 3, rect.height() - 10), 1.5, 1.5)
 
 
-def _paint_two_lines(
-    painter: QPainter, inner: QRect, fonts: _Fonts, theme: Theme, card: Card, trace: QPolygonF | None
-) -> None:
+def _paint_two_lines(painter: QPainter, inner: QRect, fonts: _Fonts, theme: Theme, card: Card, traced: bool) -> QRectF:
+    """Title and curve above, sizes and count below; returns the room for the curve."""
     line = fonts.line
     upper = QRect(inner.left(), inner.top() + 5, inner.width(), line)
     lower = upper.translated(0, line)
-    _paint_head(painter, upper.adjusted(0, 0, -TRACE_WIDTH - 6 if trace is not None else 0, 0), fonts, theme, card)
-    if trace is not None:
-        _paint_trace(painter, QRectF(upper.right() - TRACE_WIDTH, upper.top() + 2, TRACE_WIDTH, line - 4), theme, trace)
+    _paint_head(painter, upper.adjusted(0, 0, -TRACE_WIDTH - 6 if traced else 0, 0), fonts, theme, card)
     used = _paint_count(painter, lower, fonts, theme, card)
     indent = fonts.index if card.place == "layer" else 0
     _paint_caption(painter, lower.adjusted(indent, 0, -used, 0), fonts, theme, card)
+    return QRectF(upper.right() - TRACE_WIDTH, upper.top() + 2, TRACE_WIDTH, line - 4)
 
 
-def _paint_line(
-    painter: QPainter, inner: QRect, fonts: _Fonts, theme: Theme, card: Card, trace: QPolygonF | None
-) -> None:
-    """Everything on one line; what there is no room for is left out from the right."""
+def _paint_line(painter: QPainter, inner: QRect, fonts: _Fonts, theme: Theme, card: Card, traced: bool) -> QRectF:
+    """Everything on one line, the curve only where there is room for it; returns that room."""
     used = _paint_count(painter, inner, fonts, theme, card)
     if card.place == "layer":
         used = max(used, fonts.count)  # curves stand below each other
     left = inner.adjusted(0, 0, -used, 0)
     head = _paint_head(painter, left, fonts, theme, card)
-    room = left.width() - head - fonts.small_metrics.horizontalAdvance(card.caption) - 16
-    if trace is not None and room >= 24:
-        across = min(TRACE_WIDTH, room)
-        high = min(left.height() - 8, fonts.line)
-        top = left.top() + (left.height() - high) / 2
-        _paint_trace(painter, QRectF(left.right() - across, top, across, high), theme, trace)
     _paint_caption(painter, left.adjusted(head + 8, 0, 0, 0), fonts, theme, card)
+    room = left.width() - head - fonts.small_metrics.horizontalAdvance(card.caption) - 16
+    if not traced or room < LEAST_TRACE:
+        return QRectF()
+    across, high = min(TRACE_WIDTH, room), min(left.height() - 8, fonts.line)
+    return QRectF(left.right() - across, left.top() + (left.height() - high) / 2, across, high)
 
 
 def _paint_head(painter: QPainter, rect: QRect, fonts: _Fonts, theme: Theme, card: Card) -> int:
@@ -140,12 +167,6 @@ def _paint_count(painter: QPainter, rect: QRect, fonts: _Fonts, theme: Theme, ca
     painter.setPen(theme.color("disabled" if card.dimmed else "muted"))
     painter.drawText(rect, _MIDDLE_RIGHT, text)
     return fonts.small_metrics.horizontalAdvance(text) + 6
-
-
-def _paint_trace(painter: QPainter, rect: QRectF, theme: Theme, trace: QPolygonF) -> None:
-    place = QTransform.fromTranslate(rect.left(), rect.top()).scale(rect.width(), rect.height())
-    painter.setPen(QPen(theme.color("backward"), 1))
-    painter.drawPolyline(place.map(trace))
 
 
 _MIDDLE = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft

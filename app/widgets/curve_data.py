@@ -31,12 +31,12 @@ class Thinned(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """Of each block: its least and greatest value (NaN where it has none), the sum and count of its values."""
+    """Of each block: its least and greatest value (NaN where it has none), the sum and the number of its values."""
 
     low: Array
     high: Array
     total: Array
-    count: Array
+    present: Array
 
     @classmethod
     def of(cls, values: Array) -> Folded:
@@ -52,10 +52,10 @@ class Folded(NamedTuple):
         missing = -len(self.low) % size
         fill = (np.nan, np.nan, 0.0, 0.0)
         parts = (np.append(part, np.full(missing, f)).reshape(-1, size) for part, f in zip(self, fill, strict=True))
-        low, high, total, count = parts
+        low, high, total, present = parts
         with np.errstate(all="ignore"):
             return Folded(
-                np.fmin.reduce(low, axis=1), np.fmax.reduce(high, axis=1), total.sum(axis=1), count.sum(axis=1)
+                np.fmin.reduce(low, axis=1), np.fmax.reduce(high, axis=1), total.sum(axis=1), present.sum(axis=1)
             )
 
     def join(self, other: Folded) -> Folded:
@@ -69,7 +69,7 @@ class Folded(NamedTuple):
     def mean(self) -> Array:
         """Of each block; NaN where it has no value."""
         with np.errstate(all="ignore"):
-            return np.asarray(self.total / self.count)
+            return np.asarray(self.total / self.present)
 
 
 class Dense:
@@ -221,4 +221,3 @@ class Sparse:
 
 def _same(one: Array, other: Array) -> bool:
     return bool(np.array_equal(one, other, equal_nan=True))
-

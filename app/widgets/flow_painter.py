@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QRect, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPen, QPixmap
+from PySide6.QtCore import QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPen, QPixmap, QPixmapCache
 
 from app import theme as themes
 from app.theme import Theme
@@ -108,20 +108,16 @@ def loss_text(loss: float) -> str:
     return f"{loss:.3f}" if loss == 0 or 1e-3 <= abs(loss) < 1e3 else f"{loss:.1e}"
 
 
-_hatched: dict[tuple[int, int, float, str], QPixmap] = {}
-
-
 def hatched(rect: QRect, ratio: float, theme: Theme) -> QPixmap:
-    """The look of "not computed yet" at a tile's size; slanted lines are slow to draw, so each size is drawn once."""
-    key = rect.width(), rect.height(), ratio, theme.name
-    if key not in _hatched:
-        if len(_hatched) > 64:
-            _hatched.clear()
-        pixmap = QPixmap(round(rect.width() * ratio), round(rect.height() * ratio))
+    """The look of "not computed yet" at a tile's size; slanted lines are slow to draw, so Qt's own cache keeps it."""
+    size = QSize(round(rect.width() * ratio), round(rect.height() * ratio))
+    key = f"nablascope/hatched/{size.width()}/{size.height()}/{ratio}/{theme.name}"
+    pixmap = QPixmap(size)
+    if not QPixmapCache.find(key, pixmap):
         pixmap.setDevicePixelRatio(ratio)
         pixmap.fill(theme.color("panel"))
         painter = QPainter(pixmap)
         hatch(painter, QRect(-1, -1, rect.width() + 2, rect.height() + 2), theme)  # the tile has a frame of its own
         painter.end()
-        _hatched[key] = pixmap
-    return _hatched[key]
+        QPixmapCache.insert(key, pixmap)
+    return pixmap

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
+from PySide6.QtGui import (
+    QFocusEvent,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip, QWidget
 
 from app import theme as themes
@@ -267,11 +276,11 @@ class FlowView(QAbstractScrollArea):
             self._bring_into_view(self._model.tiles[address].column, self._model.tiles[address].row)
             self.picked.emit(address, None)
 
-    def focusInEvent(self, event: QEvent) -> None:  # type: ignore[override]
+    def focusInEvent(self, event: QFocusEvent) -> None:
         """Show where the keys go."""
         self.viewport().update()
 
-    def focusOutEvent(self, event: QEvent) -> None:  # type: ignore[override]
+    def focusOutEvent(self, event: QFocusEvent) -> None:
         """The keys go elsewhere."""
         self.viewport().update()
 
@@ -291,6 +300,4 @@ def describe(tile: Tile) -> str:
 
 def full_index(picture: Picture, row: int, column: int) -> tuple[int, ...]:
     """The index into the whole tensor of a cell of its matrix."""
-    if len(picture.shape) < 2:
-        return (row,)
     return (row, *(int(i) for i in np.unravel_index(column, picture.shape[1:])))

@@ -83,9 +83,10 @@ class Key(QWidget):
         self._fit()
 
     def _fit(self) -> None:
-        if self.sizePolicy().horizontalPolicy() == QSizePolicy.Policy.Fixed and self.parentWidget() is not None:
+        parent = self.parentWidget()
+        if parent is not None:
             width = self.natural_size().width()
-            room = max(1, int(self.parentWidget().width() * 0.45) // max(1, width))
+            room = max(1, int(parent.width() * 0.45) // max(1, width))
             self.setFixedWidth(width * min(self._columns(self.height()), room))
         self.update()
 

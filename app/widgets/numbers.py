@@ -29,14 +29,12 @@ def exponent(value: float, digits: int = 3) -> str:
 
 
 def signed(value: float) -> str:
-    """With a sign, four decimals or an exponent, nine places wide: +0.3784, −1.24e-05."""
+    """With a sign, four decimals or an exponent: +0.3784, −1.24e-05; the sign's place is kept for 0."""
     if not math.isfinite(value):
-        text = no_number(value)
-    elif value == 0:
-        text = "0"
-    else:
-        text = f"{value:+.4f}" if 1e-3 <= abs(value) < 1e3 else f"{value:+.2e}"
-    return _minus(text).rjust(9, FIGURE_SPACE)
+        return no_number(value)
+    if value == 0:
+        return f"{FIGURE_SPACE}0"
+    return _minus(f"{value:+.4f}" if 1e-3 <= abs(value) < 1e3 else f"{value:+.2e}")
 
 
 def exact(value: float, dtype: str) -> str:
@@ -44,10 +42,9 @@ def exact(value: float, dtype: str) -> str:
     if not math.isfinite(value):
         return no_number(value)
     kind = np.float64 if dtype == "float64" else np.float32
-    number = kind(value)
-    plain = number == 0 or 1e-4 <= abs(number) < 1e7
+    plain = value == 0 or 1e-4 <= abs(value) < 1e7
     write = np.format_float_positional if plain else np.format_float_scientific
-    return _minus(write(number, unique=True, trim="-", sign=True))
+    return _minus(write(kind(value), unique=True, trim="-", sign=True))
 
 
 def percent(share: float) -> str:
@@ -56,11 +53,11 @@ def percent(share: float) -> str:
 
 
 def tiny(value: float) -> str:
-    """One figure and its exponent, as errors are written: 4e-10; 0 is exact."""
+    """As errors are written: 4e-10; plain from a hundredth on, 0.48."""
     if not math.isfinite(value):
         return no_number(value)
-    if value == 0:
-        return "0"
+    if value == 0 or abs(value) >= 0.01:
+        return f"{value:.2g}"
     mantissa, _, power = f"{value:.0e}".partition("e")
     return f"{mantissa}e{int(power)}"
 

@@ -3,90 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QHideEvent, QKeyEvent, QMouseEvent, QResizeEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtGui import QFontMetricsF, QHideEvent, QKeyEvent, QMouseEvent, QResizeEvent
 
 from app import theme as themes
 from app.widgets.axes import LARGEST, Scale, StepAxis, ValueAxis, limits, pen, steady
-from app.widgets.curve_data import Array, Dense, Sparse, Thinned
-from app.widgets.key import KeyRow, series_color
+from app.widgets.curve_data import Array, Thinned
+from app.widgets.series import Curve, Series, small_font, spread
 
 import pyqtgraph as pg  # isort: skip  (after PySide6, or it may choose another Qt)
 
 TAG_ROOM = 20  # pixels kept right of the last step for the curves' tags
 FEW_CURVES = 12  # up to here curves are smoothed
-MOST_MARKERS = 120
-BAND_ALPHA = 80
-
-
-@dataclass(frozen=True)
-class Series:
-    """One curve to show. `tag` is written at its end."""
-
-    name: str
-    source: Dense | Sparse
-    color: int
-    markers: bool = False
-    tag: str = ""
-
-    @property
-    def dashed(self) -> bool:
-        """Whether the colours had begun anew."""
-        return self.color >= len(themes.current().series)
-
-    def key_row(self) -> KeyRow:
-        """Its row in a key."""
-        return KeyRow(self.name, self.color, self.markers, self.dashed)
-
-
-class Curve:
-    """What stands on screen for a series: its line, the band of its extremes where it is thinned, its dots, its tag."""
-
-    def __init__(self, series: Series, smooth: bool) -> None:
-        self.series = series
-        self.band = pg.PlotCurveItem(antialias=smooth)
-        self.line = pg.PlotCurveItem(antialias=smooth)
-        self.dots = pg.ScatterPlotItem(size=5, pen=None, pxMode=True)
-        self.tag = pg.TextItem(series.tag, anchor=(0, 0.5))
-        self.band.setZValue(-1)
-
-    @property
-    def items(self) -> tuple[Any, ...]:
-        """Everything to be put on the plot."""
-        return self.band, self.line, self.dots, self.tag
-
-    def show(self, points: Thinned) -> None:
-        """Hand the points over; a single one becomes a dash, so that the first step is seen."""
-        x, y = points.x, points.y
-        if len(points.mean_x):
-            _set(self.band, x, y)
-            x, y = points.mean_x, points.mean_y
-        else:
-            _set(self.band, x[:0], y[:0])
-            if len(x) == 1 and not self.series.markers:
-                x, y = np.array([x[0] - 0.4, x[0] + 0.4]), np.repeat(y, 2)
-        _set(self.line, x, y)
-        if self.series.markers:
-            few = len(x) <= MOST_MARKERS
-            self.dots.setData(x if few else x[:0], y if few else y[:0])
-
-    def restyle(self) -> None:
-        """Take the theme's colours."""
-        theme, series = themes.current(), self.series
-        colour = QColor(series_color(series.color, theme))
-        style = Qt.PenStyle.DashLine if series.dashed else Qt.PenStyle.SolidLine
-        self.line.setPen(pen(colour, style=style))
-        self.dots.setBrush(colour)
-        self.tag.setColor(colour)
-        self.tag.setFont(small_font())
-        faint = QColor(colour)
-        faint.setAlpha(BAND_ALPHA)
-        self.band.setPen(pen(faint))
 
 
 class StepPlot(pg.PlotWidget):
@@ -106,7 +37,7 @@ class StepPlot(pg.PlotWidget):
         self._step: int | None = None
         super().__init__(axisItems={"left": ValueAxis(scale), "bottom": StepAxis("bottom")})
         self.setAccessibleName(name)
-        self.setToolTip("The mouse wheel zooms in time, dragging moves; a double click or Home shows all; + and − zoom")
+        self.setToolTip("The mouse wheel zooms in time, dragging moves; a double click or 0 shows all; + and − zoom")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(120, 60)
         item = self.getPlotItem()
@@ -240,7 +171,9 @@ class StepPlot(pg.PlotWidget):
         """Write each curve's tag at its end, pushed apart where they would overlap; left out where they cannot fit."""
         (left, right), (low, high) = self._box.viewRange()
         gap = (high - low) / max(self._box.height(), 1.0) * QFontMetricsF(small_font()).height() * 0.8
-        tagged = [(end, c.tag) for end, c in zip(ends, self._curves, strict=True) if c.series.tag and math.isfinite(end)]
+        tagged = [
+            (end, c.tag) for end, c in zip(ends, self._curves, strict=True) if c.series.tag and math.isfinite(end)
+        ]
         every = -(-len(tagged) // max(1, int((high - low) / gap)))
         shown = sorted(tagged[:: max(every, 1)], key=lambda pair: pair[0])
         places = spread([end for end, _ in shown], gap, low + gap / 2, high - gap / 2)
@@ -293,12 +226,12 @@ class StepPlot(pg.PlotWidget):
         self.show_all()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """+ and − zoom, Home shows all."""
+        """+ and − zoom, 0 shows all."""
         factor = {"+": 0.7, "=": 0.7, "-": 1 / 0.7, "−": 1 / 0.7}.get(event.text())
         if factor is not None:
             self._box.scaleBy((factor, 1.0), center=self._zoom_centre())
             self._on_zoomed()
-        elif event.key() == Qt.Key.Key_Home:
+        elif event.key() == Qt.Key.Key_0:
             self.show_all()
         else:
             event.ignore()
@@ -332,27 +265,3 @@ class StepPlot(pg.PlotWidget):
         self._empty.setColor(theme.muted)
         for curve in self._curves:
             curve.restyle()
-
-
-def _set(item: Any, x: Array, y: Array) -> None:
-    gaps = not np.isfinite(y).all()
-    item.setData(x, y, connect="finite" if gaps else "all", skipFiniteCheck=not gaps)
-
-
-def small_font() -> QFont:
-    """For tags and ticks."""
-    font = themes.tabular(QApplication.font())
-    font.setPointSizeF(font.pointSizeF() * 0.9)
-    return font
-
-
-def spread(places: list[float], gap: float, low: float, high: float) -> list[float]:
-    """Sorted places moved apart to at least `gap`, within low … high as far as they fit."""
-    apart: list[float] = []
-    for place in places:
-        apart.append(max(place, apart[-1] + gap if apart else low))
-    limit = high
-    for number in range(len(apart) - 1, -1, -1):
-        apart[number] = min(apart[number], limit)
-        limit = apart[number] - gap
-    return apart

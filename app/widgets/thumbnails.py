@@ -55,7 +55,7 @@ class Thumbnails(QAbstractScrollArea):
 
     def show_message(self, message: str) -> None:
         """Say why there are no pictures."""
-        self._guesses, self._message = (), message
+        self._guesses, self._message, self._sheet = (), message, None
         self._levels = np.zeros((0, 1, 1), np.uint8)
         self._settle()
 
@@ -119,10 +119,12 @@ class Thumbnails(QAbstractScrollArea):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         theme, view = themes.current(), self.viewport().rect()
-        sheet = self._sheet = self._sheet if self._sheet is not None else self._make_sheet()
+        if self._sheet is None and self._guesses:
+            self._sheet = self._make_sheet()
+        sheet = self._sheet  # made before there is a painter: an error while one is active would crash
         painter = QPainter(self.viewport())
         painter.setFont(self._label_font)
-        if not self._guesses:
+        if sheet is None:
             painter.setPen(theme.color("muted"))
             painter.drawText(view, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap, self._message)
             return

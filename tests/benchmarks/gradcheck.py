@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import report
 
 from engine.datasets import Samples
 from engine.gradcheck import check
@@ -20,6 +19,8 @@ from engine.layers.base import LayerSpec
 from engine.layers.dense import Dense
 from engine.recipe import Recipe
 from engine.trainer import Trainer
+
+import report
 
 SIZES = (256, 128, 64, 32, 16, 8, 4)
 ROUNDS = 3
@@ -115,7 +116,9 @@ def measure() -> Iterator[report.Figure]:
         trainer = make_trainer(batch)
         ours = verified(trainer)
         ratio = report.ratio_of_medians(ours, lambda trainer=trainer: plain_loop(trainer), ROUNDS)  # type: ignore[misc]
-        yield report.figure(f"{size:,} parameters, batch {batch}", "speed over the plain loop", 1 / ratio, "×", bar, True)
+        yield report.figure(
+            f"{size:,} parameters, batch {batch}", "speed over the plain loop", 1 / ratio, "×", bar, True
+        )
     if importlib.util.find_spec("torch") is not None:
         trainer = make_trainer(1)
         ratio = report.ratio_of_medians(lambda: check(trainer), torch_check(trainer), 1)

@@ -1,0 +1,404 @@
+"""What a user sees of the data: thumbnails with predictions, the decision boundary with its points, or a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from PySide6.QtCore import QObject, QPoint, QPointF, Qt, Signal
+from PySide6.QtGui import QColor, QHelpEvent, QImage
+from PySide6.QtWidgets import QApplication, QToolTip, QWidget
+from pytestqt.qtbot import QtBot
+from waiting import wait_for_step
+
+from app import theme
+from app.panels.data import GRID, DataPanel
+from app.session import Session
+from app.widgets.guesses import guesses
+from app.widgets.plane import Plane, belief_image, class_colours
+from app.widgets.thumbnails import Thumbnails
+from engine.boundary import beliefs, points
+from engine.frames import Frame, Picture, as_matrix
+from engine.host import describe
+from engine.protocol import Built
+from engine.recipe import Recipe
+from engine.run import Run
+
+CLASSES = tuple("0123456789")
+RECIPES = Path(__file__).parents[1] / "resources" / "recipes"
+
+
+@pytest.fixture(autouse=True)
+def dark(qapp: QApplication) -> None:
+    """Every test starts in the dark theme."""
+    theme.apply(qapp, theme.DARK)
+
+
+def frame_of(run: Run) -> Frame:
+    """The frame of a run's position with what the data panel wants, as the engine would send it."""
+    trainer, frame = run.trainer, run.trainer.frame()
+    pictures = {}
+    for address in ("data.x", "data.labels", "loss.p"):
+        array, info = trainer.tensor(address), trainer.tensor_infos.get(address)
+        if array is not None and info is not None:
+            computed = info.made_by <= frame.position.phase
+            pictures[address] = Picture(as_matrix(array).astype(np.float32), array.shape, computed)
+    if trainer.network.shapes[0] == (2,):
+        for address, array in (("data.boundary", beliefs(trainer, GRID)), ("data.points", points(trainer))):
+            pictures[address] = Picture(array.astype(np.float32), array.shape, True)
+    return Frame(frame.position, frame.phase, frame.epoch, frame.batch, frame.batches, frame.scalars, pictures)
+
+
+class LinkStub(QObject):
+    """No engine at all."""
+
+    received = Signal(object)
+    lost = Signal(str)
+
+    def send(self, command: object) -> None:
+        """Nowhere."""
+
+
+@pytest.fixture
+def panel(qtbot: QtBot, digits: Recipe) -> DataPanel:
+    """The panel without a network yet."""
+    panel = DataPanel(Session(LinkStub(), digits))  # type: ignore[arg-type]
+    qtbot.addWidget(panel)
+    panel.resize(290, 240)
+    panel.show()
+    return panel
+
+
+def show(panel: DataPanel, run: Run) -> Built:
+    network = describe(run)
+    panel.build(network)
+    panel.draw(frame_of(run))
+    return network
+
+
+def pixels(image: QImage) -> np.ndarray:
+    """(rows, columns, 3) red, green, blue."""
+    image = image.convertToFormat(QImage.Format.Format_RGB888)
+    lines = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
+    return lines[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).astype(int)
+
+
+def near(picture: np.ndarray, colour: str, within: int = 40) -> np.ndarray:
+    """Which pixels have nearly this colour."""
+    wanted = QColor(colour)
+    return np.asarray(np.abs(picture - [wanted.red(), wanted.green(), wanted.blue()]).max(axis=-1) < within)
+
+
+def tip_at(widget: QWidget, place: QPoint) -> str:
+    """The tool tip that comes where the pointer rests."""
+    QToolTip.hideText()
+    QApplication.sendEvent(widget, QHelpEvent(QHelpEvent.Type.ToolTip, place, widget.mapToGlobal(place)))
+    return QToolTip.text()
+
+
+# --- what a sample is told to be ------------------------------------------------------------------
+
+
+def test_a_right_guess_says_class_and_probability() -> None:
+    p = np.full((1, 10), 0.02)
+    p[0, 3] = 0.82
+    (guess,) = guesses(np.array([3]), p, CLASSES, 1)
+    assert (guess.text, guess.field) == ("3 82%", "good_text")
+
+
+def test_a_wrong_guess_is_marked_by_more_than_colour() -> None:
+    p = np.full((1, 10), 0.06)
+    p[0, 1] = 0.46
+    (guess,) = guesses(np.array([9]), p, CLASSES, 1)
+    assert (guess.text, guess.field) == ("✗1/9 46%", "bad_text")
+    assert "but it is 9" in guess.sentence
+
+
+def test_before_the_loss_only_the_truth_is_told() -> None:
+    (guess,) = guesses(np.array([9]), None, CLASSES, 1)
+    assert (guess.right, guess.text) == (None, "…/9")
+
+
+def test_values_that_are_no_probabilities_are_not_given_in_percent() -> None:
+    (guess,) = guesses(np.array([1]), np.array([[0.2, 1.31]]), ("no", "yes"), 1, sure=False)
+    assert guess.text == "yes 1.31"
+
+
+@pytest.mark.parametrize(("output", "text"), [(0.9, "yes 0.90"), (0.1, "✗no/yes 0.90")])
+def test_a_single_output_says_one_of_two_classes(output: float, text: str) -> None:
+    (guess,) = guesses(np.array([1]), np.array([[output]]), ("no", "yes"), 1, sure=False)
+    assert guess.text == text
+
+
+def test_a_prediction_that_is_no_number_is_wrong() -> None:
+    bad, fine = guesses(np.array([0, 0]), np.array([[np.nan, 0.5], [0.9, 0.1]]), ("a", "b"), 2)
+    assert (bad.right, bad.text) == (False, "✗ NaN")
+    assert fine.right
+
+
+# --- thumbnails -----------------------------------------------------------------------------------
+
+
+def test_the_thumbnails_are_the_mini_batch_with_its_predictions(panel: DataPanel, digits: Recipe) -> None:
+    run = Run(digits)
+    for _ in range(60):
+        run.step()
+    show(panel, run)
+    said, labels = panel.thumbnails._guesses, run.trainer.batch_labels
+    assert labels is not None
+    guessed = run.trainer.current.loss.p.argmax(axis=1)
+    assert [g.right for g in said] == (guessed == labels).tolist()
+    assert {g.right for g in said} == {True, False}
+    shown = pixels(panel.thumbnails.viewport().grab().toImage())
+    cell = panel.thumbnails.cell_rect(0)
+    picture = shown[cell.top() : cell.top() + panel.thumbnails._picture.height(), cell.left() : cell.right() + 1]
+    strip = picture.max(axis=2).max(axis=0) > 60  # where there is ink, left to right
+    assert strip.any()
+    assert not strip[:2].any()
+
+
+def test_wrong_samples_are_red_and_right_ones_green_on_screen(panel: DataPanel, digits: Recipe) -> None:
+    run = Run(digits)
+    for _ in range(60):
+        run.step()
+    show(panel, run)
+    shown = pixels(panel.thumbnails.viewport().grab().toImage())
+    view = panel.thumbnails.viewport().rect()
+    checked = 0
+    for number, guess in enumerate(panel.thumbnails._guesses):
+        cell = panel.thumbnails.cell_rect(number)
+        if not view.contains(cell):
+            continue
+        label = shown[cell.top() + panel.thumbnails._picture.height() : cell.bottom(), cell.left() : cell.right()]
+        red, green = (near(label, c).sum() for c in (theme.DARK.bad_text, theme.DARK.good_text))
+        assert (green > red) == guess.right
+        checked += 1
+    assert checked >= 4
+
+
+def test_before_any_mini_batch_it_says_what_to_do(panel: DataPanel, digits: Recipe) -> None:
+    show(panel, Run(digits))
+    assert "step once" in panel.thumbnails._message
+    assert not len(panel.thumbnails._guesses)
+
+
+def test_in_mid_forward_old_predictions_are_not_shown(panel: DataPanel, digits: Recipe) -> None:
+    run = Run(digits)
+    run.step()
+    run.step_phase()
+    show(panel, run)
+    assert {g.right for g in panel.thumbnails._guesses} == {None}
+    labels = run.trainer.batch_labels
+    assert labels is not None
+    assert panel.thumbnails._guesses[5].text == f"…/{labels[5]}"
+
+
+def test_the_last_mini_batch_of_an_epoch_may_be_short(panel: DataPanel, digits: Recipe) -> None:
+    run = Run(digits)
+    for _ in range(run.trainer.batches):
+        run.step()
+    show(panel, run)
+    assert len(panel.thumbnails._guesses) == 1438 % 32
+
+
+def test_the_number_of_columns_follows_the_width(qtbot: QtBot) -> None:
+    view = Thumbnails()
+    qtbot.addWidget(view)
+    view.set_classes(CLASSES)
+    view.show_pictures(np.zeros((32, 8, 8)), guesses(None, None, CLASSES, 32))
+    counts = []
+    for width in (90, 200, 300, 600):
+        view.resize(width, 200)
+        view.show()
+        counts.append(view.columns)
+        cells = [view.cell_rect(n) for n in range(32)]
+        assert max(cell.right() for cell in cells) < view.viewport().width()
+        assert not any(a.intersects(b) for a, b in zip(cells, cells[1:], strict=False))
+    assert counts == sorted(counts)
+    assert counts[0] == 1
+    assert counts[-1] >= 8
+
+
+def test_every_picture_can_be_scrolled_to(qtbot: QtBot) -> None:
+    view = Thumbnails()
+    qtbot.addWidget(view)
+    view.resize(200, 120)
+    view.set_classes(CLASSES)
+    view.show_pictures(np.zeros((64, 8, 8)), guesses(None, None, CLASSES, 64))
+    view.show()
+    view.verticalScrollBar().setValue(view.verticalScrollBar().maximum())
+    assert view.viewport().rect().contains(view.cell_rect(63))
+
+
+def test_pointing_at_a_picture_tells_its_number_and_prediction(panel: DataPanel, digits: Recipe) -> None:
+    run = Run(digits)
+    run.step()
+    show(panel, run)
+    tip = tip_at(panel.thumbnails.viewport(), panel.thumbnails.cell_rect(2).center())
+    assert tip.startswith("sample 2 of the mini-batch: predicted ")
+
+
+def test_while_playing_pictures_change_a_few_times_a_second_and_the_last_is_shown(
+    panel: DataPanel, digits: Recipe, qtbot: QtBot
+) -> None:
+    run = Run(digits)
+    run.step()
+    show(panel, run)
+    panel.session.playing = True
+    changes = 0
+    before = panel.thumbnails._levels
+    for _ in range(12):
+        run.step()
+        panel.draw(frame_of(run))
+        qtbot.wait(10)
+        changes += panel.thumbnails._levels is not before
+        before = panel.thumbnails._levels
+    assert changes <= 1
+    run.step()
+    panel.draw(frame_of(run))
+    wanted = (np.clip(run.trainer.current.x, 0, 1) * 255).astype(np.uint8).reshape(-1, 8, 8)
+    qtbot.waitUntil(lambda: np.array_equal(panel.thumbnails._levels, wanted), timeout=1000)
+
+
+def test_a_mini_batch_too_large_to_send_is_said_to_be(panel: DataPanel, digits: Recipe) -> None:
+    network = describe(Run(digits))
+    huge = msgspec.structs.replace(network, recipe=msgspec.structs.replace(network.recipe, batch_size=100_000))
+    panel.build(huge)
+    assert panel.wanted() == ()
+    assert "too large" in panel.thumbnails._message
+
+
+# --- points in the plane --------------------------------------------------------------------------
+
+
+def spirals() -> Recipe:
+    return Recipe.from_file(RECIPES / "spirals.json")
+
+
+def test_the_plane_has_the_colour_of_the_class_believed_there() -> None:
+    p = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0.0]])
+    shown = pixels(belief_image(p, theme.DARK)).reshape(4, 3)
+    paper = np.array([0x1B, 0x1F, 0x26])
+    for pixel, colour in zip(shown, class_colours(theme.DARK)[:3], strict=False):
+        full = QColor(colour)
+        toward = np.array([full.red(), full.green(), full.blue()]) - paper
+        assert pixel - paper == pytest.approx(0.62 * toward, abs=1.5)
+    assert shown[3].tolist() == paper.tolist()  # at a tie: the paper
+    assert class_colours(theme.LIGHT)[:2] == (theme.LIGHT.forward, theme.LIGHT.backward)
+    assert len(set(class_colours(theme.DARK))) == len(class_colours(theme.DARK))
+
+
+def test_what_is_no_number_has_no_colour() -> None:
+    shown = pixels(belief_image(np.full((4, 2), np.nan), theme.LIGHT))
+    assert (shown == 255).all()
+
+
+def test_the_boundary_stands_as_the_points_do(panel: DataPanel) -> None:
+    run = Run(spirals())
+    for _ in range(400):
+        run.step()
+    show(panel, run)
+    assert panel._stack.currentWidget() is panel.plane
+    plot = panel.plane.plot_rect()
+    assert plot.width() == plot.height()
+    image = pixels(panel.plane._image)
+    data = points(run.trainer)
+    left, right, bottom, top = panel.plane._extent
+    across = np.rint((data[:, 0] - left) / (right - left) * (GRID - 1)).astype(int)
+    down = np.rint((top - data[:, 1]) / (top - bottom) * (GRID - 1)).astype(int)
+    paper = np.array([0x1B, 0x1F, 0x26])
+    colours = np.array([[QColor(c).red(), QColor(c).green(), QColor(c).blue()] for c in class_colours(theme.DARK)[:3]])
+    toward = colours - paper
+    leaning = (image[down, across] - paper) @ (toward / np.linalg.norm(toward, axis=1)[:, None]).T
+    assert (leaning.argmax(axis=1) == data[:, 2]).mean() > 0.95
+
+
+def test_points_are_drawn_in_their_place_and_colour(qtbot: QtBot) -> None:
+    plane = Plane()
+    qtbot.addWidget(plane)
+    plane.resize(260, 260)
+    plane.set_plane((-1.0, 1.0, -1.0, 1.0), ("a", "b"))
+    plane.show_points(np.array([[0.5, 0.5, 0.0], [-0.5, -0.5, 1.0]]))
+    shown = pixels(plane.grab().toImage())
+    plot = plane.plot_rect()
+    for x, y, colour in ((0.5, 0.5, theme.DARK.forward), (-0.5, -0.5, theme.DARK.backward)):
+        down, across = plot.top() + (1 - y) / 2 * plot.height(), plot.left() + (x + 1) / 2 * plot.width()
+        assert near(shown[int(down), int(across)], colour, 8)
+
+
+def test_pointing_at_a_point_tells_its_number_and_values(panel: DataPanel) -> None:
+    run = Run(spirals())
+    show(panel, run)
+    x, y = panel.plane.to_pixels(run.trainer.x[7:8])[0]
+    number = panel.plane.point_at(QPointF(x, y))
+    assert number is not None
+    assert tip_at(panel.plane, QPoint(round(x), round(y))).startswith(f"training sample {number}: x₀ = ")
+    assert panel.plane.point_at(QPointF(panel.plane.plot_rect().topLeft())) is None
+
+
+def test_the_points_of_the_mini_batch_are_ringed_while_it_stands(panel: DataPanel) -> None:
+    run = Run(spirals())
+    run.step()
+    show(panel, run)
+    assert len(panel.plane._ringed) == 30
+    panel.session.playing = True
+    panel.draw(frame_of(run))
+    assert len(panel.plane._ringed) == 0
+
+
+def test_the_plane_follows_the_theme(panel: DataPanel, qapp: QApplication) -> None:
+    run = Run(spirals())
+    show(panel, run)
+    dark = pixels(panel.plane.grab().toImage()).mean()
+    theme.apply(qapp, theme.LIGHT)
+    assert pixels(panel.plane.grab().toImage()).mean() > dark + 60
+
+
+# --- anything else --------------------------------------------------------------------------------
+
+
+def test_other_data_is_a_table_of_its_first_values(panel: DataPanel, digits: Recipe) -> None:
+    run = Run(digits)
+    run.step()
+    network = describe(run)
+    panel.build(msgspec.structs.replace(network, data=msgspec.structs.replace(network.data, image_shape=None)))
+    panel.draw(frame_of(run))
+    assert panel._stack.currentWidget() is panel.table
+    model = panel.table.values
+    assert model.rowCount() == 32
+    assert model.headerData(1, Qt.Orientation.Horizontal) == "x[0]"
+    assert model.index(4, 3).data() == f"{run.trainer.current.x[4, 2]:+.3f}"
+    assert model.index(4, 0).data() == panel._guesses(frame_of(run), 32)[4].text
+
+
+# --- with the real engine -------------------------------------------------------------------------
+
+
+def test_thumbnails_come_from_the_real_engine(session: Session, qtbot: QtBot) -> None:
+    panel = DataPanel(session)
+    qtbot.addWidget(panel)
+    assert session.network is not None
+    panel.build(session.network)
+    panel.resize(300, 260)
+    panel.show()
+    session.step_batch()
+    wait_for_step(qtbot, session, 1)
+    qtbot.waitUntil(lambda: len(panel.thumbnails._guesses) == 32, timeout=5000)
+    run = Run(session.recipe)
+    run.step()
+    guessed, labels = run.trainer.current.loss.p.argmax(axis=1), run.trainer.batch_labels
+    assert [g.right for g in panel.thumbnails._guesses] == (guessed == labels).tolist()
+
+
+def test_the_boundary_comes_from_the_real_engine(session: Session, qtbot: QtBot) -> None:
+    panel = DataPanel(session)
+    qtbot.addWidget(panel)
+    panel.resize(300, 260)
+    panel.show()
+    with qtbot.waitSignal(session.built, timeout=10_000):
+        session.use(spirals())
+    qtbot.waitUntil(lambda: not panel.plane._image.isNull(), timeout=5000)
+    assert panel.plane._image.width() == GRID
+    assert len(panel.plane._points) == 360
