@@ -50,7 +50,7 @@ def _open_window(recipe: Recipe, options: argparse.Namespace) -> int:
 
     engine = EngineProcess(log_file("engine.log"))
     try:
-        from PySide6.QtCore import QSettings
+        from PySide6.QtCore import QEvent, QSettings
         from PySide6.QtWidgets import QApplication
 
         from app import theme
@@ -81,7 +81,11 @@ def _open_window(recipe: Recipe, options: argparse.Namespace) -> int:
             screenshot(window, options.steps or 0, options.screenshot)
         elif options.steps:
             window.train_when_built(options.steps)
-        return application.exec()
+        code: int = application.exec()
+        window.close()
+        window.deleteLater()
+        application.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)  # while the session still lives
+        return code
     finally:
         link.close()
 

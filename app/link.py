@@ -81,6 +81,8 @@ class EngineLink(QObject):
             if event.beat != self._beat:
                 self._beat = event.beat
                 self._alive_until = time.monotonic() + HUNG_AFTER
+        elif isinstance(event, protocol.Busy):
+            self._alive_until = time.monotonic() + event.seconds
         else:
             if isinstance(event, protocol.Ready):
                 engine.slots.unlink()

@@ -19,6 +19,7 @@ from engine.trainer import State
 
 FRAME_TIME = 1 / 60  # seconds between two frames, at least
 MOST_UNDO = 200
+MOST_LOST = 3  # engines lost in a row before no more is asked of a new one
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Session(QObject):
         self._cursor = 0
         self._edit_key: object = None
         self._accepted = (recipe, 0)  # the recipe the engine trains by, and the cursor then
+        self._lost_in_a_row = 0  # engines that ended before a network stood
         self._state: State | None = None
         self._watched: dict[object, tuple[WatchItem, ...]] = {}
         self._last_taken = 0.0
@@ -215,12 +217,15 @@ class Session(QObject):
 
     def _on_ready(self, _: protocol.Ready) -> None:
         """A new engine: tell it everything."""
-        state = self._state
-        self._link.send(protocol.Use(self.recipe, state))
+        if self._lost_in_a_row > 1:
+            self._take_back("the engine ends whenever it builds this network; this is the last one that stood")
+        if self._lost_in_a_row <= MOST_LOST:
+            self._link.send(protocol.Use(self.recipe, self._state))
         self._send_watch()
 
     def _on_built(self, event: Built) -> None:
         self._accepted = (event.recipe, self._cursor)
+        self._lost_in_a_row = 0
         self.network = event
         self.frame = None
         self.last_check = None
@@ -241,12 +246,16 @@ class Session(QObject):
             self.network = msgspec.structs.replace(self.network, recipe=event.recipe)
 
     def _on_refused(self, event: protocol.Refused) -> None:
-        """The edit cannot be: take it back, and say why."""
+        """The edit cannot be."""
+        self._take_back(event.sentence)
+
+    def _take_back(self, sentence: str) -> None:
+        """Go back to the recipe that the engine last accepted, and say why."""
         recipe, cursor = self._accepted
         self._recipes[cursor:] = [recipe]
         self._cursor = cursor
         self._edit_key = None
-        self.said.emit(event.sentence, True)
+        self.said.emit(sentence, True)
         self.recipe_changed.emit(recipe)
 
     def _on_failed(self, event: protocol.Failed) -> None:
@@ -293,5 +302,6 @@ class Session(QObject):
     def _on_lost(self, sentence: str) -> None:
         if self.checking:
             self._on_checked(protocol.Checked("", 0, (), (), "cancelled", cancelled=True))
+        self._lost_in_a_row += 1
         self._on_playing(protocol.Playing(False))
         self.said.emit(sentence, True)

@@ -7,6 +7,7 @@ import numpy as np
 from engine.layers.base import Array
 from engine.trainer import Trainer
 
+PLANE = ("data.boundary", "data.points")  # the addresses they are watched by
 MARGIN = 0.15  # of the data's width, left free around the points
 MOST_POINTS = 2000
 

@@ -172,12 +172,15 @@ class _Check:
         if self.mode == "full" or tensor.size <= SAMPLES:
             return np.arange(tensor.size)
         size = np.abs(self.analytic[address].reshape(-1))
-        order, quarter = np.argsort(size), SAMPLES // 4
-        zeros, filled = order[size[order] == 0], order[size[order] != 0]
-        strata = [filled[::-1][:quarter], filled[:quarter], self.rng.permutation(zeros)[:quarter]]
-        chosen = np.unique(np.concatenate(strata))
-        rest = np.setdiff1d(np.arange(tensor.size), chosen)
-        return np.sort(np.concatenate([chosen, self.rng.permutation(rest)[: SAMPLES - len(chosen)]]))
+        filled, zeros = np.flatnonzero(size != 0), np.flatnonzero(size == 0)
+        quarter, chosen = SAMPLES // 4, np.zeros(0, np.intp)
+        if len(filled) > 2 * quarter:
+            order = np.argpartition(size[filled], (quarter, len(filled) - quarter))
+            chosen = filled[np.concatenate([order[:quarter], order[-quarter:]])]
+        if len(zeros):
+            chosen = np.append(chosen, self.rng.choice(zeros, min(quarter, len(zeros)), replace=False))
+        drawn = self.rng.choice(tensor.size, SAMPLES, replace=False)
+        return np.union1d(chosen, drawn[~np.isin(drawn, chosen)][: SAMPLES - len(chosen)])
 
 
 # --- error against h ------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ log = logging.getLogger("nablascope.engine")
 
 SLICE = 0.002  # seconds of stepping between two looks at the inbox
 SAVE_EVERY = 2.0  # seconds between two states sent while playing
+BUILD_WITHIN = 60.0  # seconds that loading the data and drawing the weights may take
 IDLE_WAIT = 0.2  # seconds the main loop sleeps at most, so that its beat goes on
 
 
@@ -154,6 +155,7 @@ class Host:
         if self._run is not None and command.state is None and self._run.trainer.adopt(recipe):
             self._send(protocol.Adopted(recipe))
             return
+        self._send(protocol.Busy(BUILD_WITHIN))
         run = Run(recipe, command.state)
         self._drop_check()
         self._set_playing(False)
@@ -169,7 +171,12 @@ class Host:
         self._drop_check()
         self._set_playing(False)
         self._run.trainer.needs_input_gradient = True
-        {"batch": self._run.step, "phase": self._run.step_phase, "part": self._run.step_part}[command.what]()
+        if command.what == "batch":
+            self._step_once(for_picture=True)
+        elif command.what == "phase":
+            self._run.step_phase()
+        else:
+            self._run.step_part()
         self._moved()
 
     def _on_play(self, command: protocol.Play) -> None:

@@ -159,6 +159,10 @@ class MeanSquaredError(LossSpec, frozen=True, kw_only=True):
 class MeanSquaredErrorLoss(Loss):
     """L = mean (y − t)²; grad_y = 2 (y − t) / (B·K)."""
 
+    def __init__(self, outputs: int, batch: int, dtype: DTypeLike) -> None:
+        super().__init__(outputs, batch, dtype)
+        self._difference = np.zeros((batch, outputs), dtype)
+
     def per_sample(self, y: Array, targets: Array) -> Array:
         """Mean over the outputs of (y − t)², (N,)."""
         difference = y - targets
@@ -167,13 +171,13 @@ class MeanSquaredErrorLoss(Loss):
     def forward(self, y: Array, targets: Array) -> float:
         """Mean over batch and outputs of (y − t)²."""
         np.copyto(self.p, y)
-        np.subtract(y, targets, out=self.grad_y)
-        flat = self.grad_y.reshape(-1)
+        np.subtract(y, targets, out=self._difference)
+        flat = self._difference.reshape(-1)
         return float(np.dot(flat, flat)) / flat.size
 
     def backward(self) -> Array:
         """2 (y − t) / (B·K)."""
-        return np.multiply(self.grad_y, 2.0 / self.grad_y.size, out=self.grad_y)
+        return np.multiply(self._difference, 2.0 / self.grad_y.size, out=self.grad_y)
 
 
 if TYPE_CHECKING:

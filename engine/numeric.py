@@ -20,6 +20,7 @@ DATA = "data.x"  # the address of the mini-batch's inputs
 EPS = float(np.finfo(np.float64).eps)
 STEP = float(np.cbrt(EPS))  # balances the truncation error h² of a central difference with rounding, eps / h
 TALL = 1 << 18  # numbers in a tall matrix: two megabytes, which stay in the cache
+SPACINGS = (1e-9, 1e-7, 1e-5, 1e-3, 1e-1)  # between the points of a line on which rounding is measured
 BLIND = 32  # entries at once where a layer has to be run anew for each
 
 
@@ -41,6 +42,22 @@ def _each_moved(values: Array, entries: Array, deltas: Array) -> Iterator[Array]
         flat[entry] += delta
         yield values
         flat[entry] = before
+
+
+def line_noise(lines: Iterable[Array]) -> float:
+    """The rounding error in values at equidistant points of ever wider lines, as in ECnoise (Moré and Wild 2011).
+
+    Fourth differences are rounding alone where the points lie close, and say nothing where they lie so close that the
+    value stands still; of the first two lines on which it moves, the smaller counts. eps where it never moves.
+    """
+    found: list[float] = []
+    for values in lines:
+        if np.isfinite(values).all() and np.count_nonzero(np.diff(values)) >= 0.7 * (len(values) - 1):
+            fourth = np.diff(values, 4)
+            found.append(float(np.sqrt(np.dot(fourth, fourth) / len(fourth) / 70)))  # 70 = (2·4)! / (4!)²
+        if len(found) == 2:
+            break
+    return min(found, default=EPS)
 
 
 class Landscape:
@@ -76,6 +93,15 @@ class Landscape:
         blind = self._columns(address, none, none) is None
         rows = 2 if address == DATA and not blind else 2 * self.batch
         return max(1, min(TALL // (rows * self.widest(address)), BLIND if blind else TALL))
+
+    def reach(self, address: str) -> float:
+        """How far a step may go to escape rounding: a tenth of what the layer's parameters (or x) are in size.
+
+        Farther out the loss is another one, and a slope found there says nothing of the slope here.
+        """
+        layer = address.partition(".")[0] + "."
+        values = np.concatenate([value.reshape(-1) for name, value in self.tensors.items() if name.startswith(layer)])
+        return 0.1 * float(np.sqrt(np.mean(values * values)))
 
     # --- differences ------------------------------------------------------------------------------
 
@@ -224,24 +250,24 @@ class Landscape:
     @cached_property
     @np.errstate(all="ignore")
     def noise(self) -> float:
-        """How far rounding throws the loss off, at least eps·mean|loss|.
+        """How far rounding throws the loss off, at least eps·mean|loss|: that of the whole pass, or of the loss alone.
 
-        Measured as in ECnoise (Moré and Wild 2011): L at eight equidistant points of a random line; its fourth
-        differences are rounding alone where the points lie close, and say nothing where they lie so close that L
-        stands still. A confident cross-entropy is much coarser than eps·|L|: log(1 + 1e-12) comes in steps of 1e-16;
-        where it does not move at all, those steps are taken for the noise.
+        The loss alone needs a measurement of its own, with more points: a confident cross-entropy is much coarser than
+        eps·|L|, since log(1 + 1e-12) moves in steps of 1e-16.
         """
         rng = np.random.Generator(np.random.PCG64(1))
         lines = {address: rng.standard_normal(tensor.shape) for address, tensor in self.tensors.items()}
-        found = []
-        for spacing in (1e-9, 1e-7, 1e-5, 1e-3, 1e-1):
-            values = self._line(lines, spacing)
-            if not np.isfinite(values).all() or np.count_nonzero(np.diff(values)) < 5:
-                continue
-            found.append(float(np.linalg.norm(np.diff(values, 4))) / np.sqrt(4 * 70))  # 70 = (2·4)! / (4!)²
-            if len(found) == 2:
-                break
-        return max(min(found, default=EPS), self.coarseness)
+        outputs = rng.standard_normal(self.inputs[-1].shape)
+        whole = line_noise(self._line(lines, spacing) for spacing in SPACINGS)
+        alone = line_noise(self._line_of_outputs(outputs, spacing) for spacing in SPACINGS)
+        return max(whole, alone, self.coarseness)
+
+    def _line_of_outputs(self, line: Array, spacing: float) -> Array:
+        """The loss at 64 points y + k·spacing·line."""
+        moves = spacing * np.arange(64.0).reshape(-1, 1, 1) * line
+        rows = flat_rows(self.inputs[-1]) + moves
+        losses = self.criterion.per_sample(rows.reshape(-1, line.shape[1]), self.targets[self._whole(np.arange(64))[1]])
+        return np.asarray(losses.reshape(64, -1).mean(axis=1))
 
     @np.errstate(all="ignore")
     def _line(self, lines: dict[str, Array], spacing: float) -> Array:

@@ -120,6 +120,12 @@ class DataInfo(msgspec.Struct, frozen=True):
     extent: tuple[float, float, float, float] | None  # for points in the plane: left, right, bottom, top
 
 
+class Busy(Message, frozen=True):
+    """The main loop is about to do something long, such as loading data; it may be still for so many seconds."""
+
+    seconds: float
+
+
 class Built(Message, frozen=True):
     """A network stands at step 0 (or at the state handed over); history starts anew."""
 
@@ -237,7 +243,7 @@ class Pong(Message, frozen=True):
 
 Command: TypeAlias = Use | Step | Play | Pause | Restart | Watch | Taken | AskCell | Check | CancelCheck | Ping | Quit
 Event: TypeAlias = (
-    Ready | Built | Adopted | Refused | Failed | FrameReady | Playing | Cell | CheckProgress | Checked | Saved | Pong
+    Ready | Busy | Built | Adopted | Refused | Failed | FrameReady | Playing | Cell | CheckProgress | Checked | Saved | Pong
 )
 
 encode = msgspec.msgpack.Encoder().encode

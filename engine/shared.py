@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.boundary import beliefs, is_plane, points
+from engine.boundary import PLANE, beliefs, is_plane, points
 from engine.frames import Frame, Phase, Picture, Position, as_matrix, reduce_extremes
 from engine.gradcheck import Report
 from engine.protocol import FrameReady, Packed, WatchItem
@@ -85,7 +85,9 @@ class Packer:
             if array is None:
                 continue
             with np.errstate(all="ignore"):
-                matrix = reduce_extremes(as_matrix(array), item.rows, item.columns)
+                matrix = as_matrix(array)
+                if item.address not in PLANE:  # those come in the size asked for
+                    matrix = reduce_extremes(matrix, item.rows, item.columns)
                 if offset + matrix.size * 4 > SLOT_BYTES:
                     break
                 self._slots.view(slot, offset, matrix.shape, np.float32)[...] = matrix
@@ -139,7 +141,7 @@ def find_tensor(run: Run, report: Report | None, item: WatchItem) -> NDArray[Any
     """The tensor at any address one can watch, also those of the plane and of the last check."""
     where, _, role = item.address.partition(".")
     trainer = run.trainer
-    if where == "data" and role in ("boundary", "points"):
+    if item.address in PLANE:
         if not is_plane(trainer):
             return None
         return points(trainer) if role == "points" else beliefs(trainer, item.rows)

@@ -185,7 +185,9 @@ class TensorCheck:
         changes = [side[0].reshape(shape)[:, :-1] for side in (up, down)]
         flips = (up[1] + down[1]).reshape(shape)
         steps = h_up[:, :-1], h_down[:, :-1]
-        return Sweep(changes[0], changes[1], *steps, flips[:, :-1] > 0, flips[:, -1], self.land.noise)
+        too_far = (steps[0] > self.land.reach(self.address)) & (np.array(SCALES) > 1)
+        crossed = (flips[:, :-1] > 0) | too_far
+        return Sweep(changes[0], changes[1], *steps, crossed, flips[:, -1], self.land.noise)
 
     # --- one random direction ---------------------------------------------------------------------
 

@@ -287,14 +287,20 @@ class Trainer:
             return {"p": run.loss.p, "grad_y": run.loss.grad_y}.get(role)
         if not where.isdigit() or int(where) >= len(run.layers):
             return None
-        layer = run.layers[int(where)]
-        if role in ("x", "y", "grad_x", "grad_y"):
-            return getattr(layer, role, None)
+        index, last = int(where), len(run.layers) - 1
+        neighbours = {
+            "x": run.layers[index - 1].y if index else run.x,
+            "y": run.layers[index].y,
+            "grad_x": run.layers[index].grad_x,
+            "grad_y": run.layers[index + 1].grad_x if index < last else run.loss.grad_y,
+        }
+        if role in neighbours:
+            return neighbours[role]
         kind, _, name = role.rpartition("_")
         flat = {"": network.parameters, "grad": network.gradients, "update": network.updates}.get(kind)
         if flat is None:
             return None
-        return next((s.view(flat) for s in network.slots_of(int(where)) if s.role == name), None)
+        return next((s.view(flat) for s in network.slots_of(index) if s.role == name), None)
 
     @property
     def has_input_gradient(self) -> bool:
@@ -352,7 +358,7 @@ class Trainer:
         network.parameters[...] = parameters
         network.optimizer_slots[...] = slots.reshape(network.optimizer_slots.shape)
         self.step_count = state.step
-        self.phase = None if state.step == 0 else self._update_phase
+        self.phase = None  # of the last mini-batch only the parameters are left
         self.record.fill(np.nan)
         self.loss = float("nan")
 

@@ -64,7 +64,7 @@ class Sweep:
     down: Array
     h_up: Array
     h_down: Array
-    flipped: Array  # whether a decision (mask, argmax, side) differs from the one at the point
+    flipped: Array  # not to be used: a decision (mask, argmax, side) differs from the one at the point, or too far out
     at_point: Array  # (E,), how many decisions differ at a millionth of the usual step
     noise: float  # rounding error of the loss
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -9,9 +10,8 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QObject, QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import QColor, QHelpEvent, QImage
-from PySide6.QtWidgets import QApplication, QToolTip, QWidget
+from PySide6.QtWidgets import QApplication, QStyleOptionViewItem, QToolTip, QWidget
 from pytestqt.qtbot import QtBot
-from waiting import wait_for_step
 
 from app import theme
 from app.panels.data import GRID, DataPanel
@@ -25,6 +25,8 @@ from engine.host import describe
 from engine.protocol import Built
 from engine.recipe import Recipe
 from engine.run import Run
+
+from waiting import wait_for_step
 
 CLASSES = tuple("0123456789")
 RECIPES = Path(__file__).parents[1] / "resources" / "recipes"
@@ -215,7 +217,7 @@ def test_the_number_of_columns_follows_the_width(qtbot: QtBot) -> None:
         counts.append(view.columns)
         cells = [view.cell_rect(n) for n in range(32)]
         assert max(cell.right() for cell in cells) < view.viewport().width()
-        assert not any(a.intersects(b) for a, b in zip(cells, cells[1:], strict=False))
+        assert not any(a.intersects(b) for a, b in pairwise(cells))
     assert counts == sorted(counts)
     assert counts[0] == 1
     assert counts[-1] >= 8
@@ -351,9 +353,11 @@ def test_the_points_of_the_mini_batch_are_ringed_while_it_stands(panel: DataPane
 def test_the_plane_follows_the_theme(panel: DataPanel, qapp: QApplication) -> None:
     run = Run(spirals())
     show(panel, run)
-    dark = pixels(panel.plane.grab().toImage()).mean()
     theme.apply(qapp, theme.LIGHT)
-    assert pixels(panel.plane.grab().toImage()).mean() > dark + 60
+    wanted = pixels(belief_image(beliefs(run.trainer, GRID), theme.LIGHT))
+    assert np.abs(pixels(panel.plane._image) - wanted).max() <= 1
+    theme.apply(qapp, theme.DARK)
+    assert pixels(panel.plane._image).mean() < wanted.mean() - 60
 
 
 # --- anything else --------------------------------------------------------------------------------
@@ -370,7 +374,11 @@ def test_other_data_is_a_table_of_its_first_values(panel: DataPanel, digits: Rec
     assert model.rowCount() == 32
     assert model.headerData(1, Qt.Orientation.Horizontal) == "x[0]"
     assert model.index(4, 3).data() == f"{run.trainer.current.x[4, 2]:+.3f}"
-    assert model.index(4, 0).data() == panel._guesses(frame_of(run), 32)[4].text
+    guess = panel._guesses(frame_of(run), 32)[4]
+    assert model.index(4, 0).data() == guess.text
+    option = QStyleOptionViewItem()
+    panel.table.itemDelegateForColumn(0).initStyleOption(option, model.index(4, 0))  # type: ignore[attr-defined]
+    assert option.palette.text().color() == theme.DARK.color(guess.field)
 
 
 # --- with the real engine -------------------------------------------------------------------------

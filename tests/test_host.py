@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 
 from app.link import EngineLink
 from app.session import Session
-from engine.protocol import Step, WatchItem
+from engine.protocol import Step, Use, WatchItem
 from engine.recipe import Recipe
 from engine.run import Run
 
@@ -202,3 +202,26 @@ def test_steps_sent_before_the_network_stands_are_not_an_error(link: EngineLink,
         pass
     assert session.frame is not None
     assert session.frame.step == 0
+
+
+def test_an_engine_that_dies_of_one_network_goes_back_to_the_one_before(
+    session: Session, link: EngineLink, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, said = session.recipe, []
+    session.said.connect(lambda sentence, _: said.append(sentence))
+    deadly = msgspec.structs.replace(before, name="deadly")
+    send = EngineLink.send
+
+    def die_of_it(link: EngineLink, command: object) -> None:
+        if isinstance(command, Use) and command.recipe.name == "deadly":
+            os.kill(link.process_id or 0, signal.SIGKILL)
+        else:
+            send(link, command)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(EngineLink, "send", die_of_it)
+    with qtbot.waitSignal(session.built, timeout=10_000):
+        session.use(msgspec.structs.replace(deadly, batch_size=16))
+    assert session.recipe == before
+    assert any("ends whenever it builds" in sentence for sentence in said)
+    session.step_batch()
+    wait_for_step(qtbot, session, 1)

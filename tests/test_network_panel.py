@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import msgspec
 import numpy as np
 import pytest
@@ -17,7 +15,6 @@ from app.panels.network import NetworkPanel
 from app.recipe_cards import TRACE_STEPS, trace
 from app.recipe_edit import default_spec, matched, move_layer
 from app.session import Session
-from app.widgets.card_model import CARD, TRACE
 from engine import protocol
 from engine.datasets import DataSpec
 from engine.frames import Frame, Phase, Position
@@ -59,7 +56,7 @@ def stub(qtbot: QtBot) -> LinkStub:
 
 
 @pytest.fixture
-def panel(stub: LinkStub, digits: Recipe, qtbot: QtBot) -> Iterator[NetworkPanel]:
+def panel(stub: LinkStub, digits: Recipe, qtbot: QtBot) -> NetworkPanel:
     """The builder on the digits 64-32-16-10, built."""
     app = QApplication.instance()
     assert isinstance(app, QApplication)
@@ -70,7 +67,7 @@ def panel(stub: LinkStub, digits: Recipe, qtbot: QtBot) -> Iterator[NetworkPanel
     panel.resize(300, 640)
     panel.show()
     stub.received.emit(describe(Run(digits)))
-    yield panel
+    return panel
 
 
 def titles(panel: NetworkPanel) -> list[str]:
@@ -88,7 +85,7 @@ def choose(panel: NetworkPanel, place: str, index: int = -1) -> None:
 
 
 def add_action(panel: NetworkPanel, title: str) -> QAction:
-    return next(a for a in panel.add.menu().actions() if a.text() == title)
+    return next(a for a in panel.buttons.menu.actions() if a.text() == title)
 
 
 def shown_fields(panel: NetworkPanel) -> set[str]:
@@ -121,9 +118,9 @@ def test_a_card_shows_the_gradient_norm_of_its_layer(panel: NetworkPanel, digits
         run.step()
     panel.session.history.extend(run.history.rows())
     panel._show_traces()
-    with_curve = [r for r in range(8) if panel.cards.index(r).data(TRACE) is not None]
+    with_curve = [r for r in range(8) if panel.cards.trace(r) is not None]
     assert with_curve == [1, 3, 5]
-    assert panel.cards.index(1).data(TRACE).size() == 5
+    assert panel.cards.trace(1).size() == 5
 
 
 def test_a_vanishing_gradient_falls_in_its_curve() -> None:
@@ -157,6 +154,14 @@ def test_all_cards_of_a_small_network_are_seen_without_scrolling(panel: NetworkP
     assert panel.list.viewport().rect().contains(last)
 
 
+def test_cards_take_two_lines_where_there_is_room(panel: NetworkPanel, qtbot: QtBot) -> None:
+    line = panel.list.fontMetrics().height()
+    panel.resize(300, 1000)
+    qtbot.waitUntil(lambda: panel.list.visualRect(panel.cards.index(1)).height() >= 2 * line, timeout=1000)
+    panel.resize(300, 420)
+    qtbot.waitUntil(lambda: panel.list.visualRect(panel.cards.index(1)).height() < 2 * line, timeout=1000)
+
+
 # --- add, remove, move ----------------------------------------------------------------------------
 
 
@@ -180,10 +185,10 @@ def test_a_layer_can_be_added_at_either_end(panel: NetworkPanel, place: str, at:
 
 
 def test_the_add_menu_offers_every_layer_kind_with_its_meaning(panel: NetworkPanel) -> None:
-    offered = {a.text(): a.toolTip() for a in panel.add.menu().actions() if a.isEnabled()}
+    offered = {a.text(): a.toolTip() for a in panel.buttons.menu.actions() if a.isEnabled()}
     assert set(offered) == {kind.title() for kind in KINDS}
     assert offered["ReLU"] == "y = max(z, 0)."
-    assert [a.text() for a in panel.add.menu().actions() if not a.isEnabled()][:2] == ["LINEAR", "ACTIVATION"]
+    assert [a.text() for a in panel.buttons.menu.actions() if not a.isEnabled()][:2] == ["LINEAR", "ACTIVATION"]
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *members(DataSpec)])
@@ -205,12 +210,13 @@ def test_data_loss_and_the_last_layer_cannot_be_removed(panel: NetworkPanel, qtb
     for place in ("data", "loss", "training"):
         choose(panel, place)
         qtbot.keyClick(panel.list, Qt.Key.Key_Delete)
-        assert not panel.remove.isEnabled()
+        assert not panel.buttons.remove.isEnabled()
     assert len(panel.session.recipe.layers) == 5
     one = msgspec.structs.replace(panel.session.recipe, layers=(Dense(units=10),))
     panel.session.use(one)
     choose(panel, "layer", 0)
     qtbot.keyClick(panel.list, Qt.Key.Key_Delete)
+    panel.remove_chosen()
     assert panel.session.recipe == one
 
 
@@ -219,7 +225,7 @@ def test_alt_arrows_move_the_chosen_layer_and_it_stays_chosen(panel: NetworkPane
     qtbot.keyClick(panel.list, Qt.Key.Key_Up, Qt.KeyboardModifier.AltModifier)
     assert kinds(panel.session) == ["relu", "dense", "dense", "relu", "dense"]
     assert panel.chosen().index == 0
-    assert not panel.up.isEnabled()
+    assert not panel.buttons.up.isEnabled()
     qtbot.keyClick(panel.list, Qt.Key.Key_Down, Qt.KeyboardModifier.AltModifier)
     assert kinds(panel.session) == ["dense", "relu", "dense", "relu", "dense"]
     assert panel.chosen().index == 1
@@ -370,6 +376,8 @@ def test_a_refused_removal_brings_the_card_back_chosen(panel: NetworkPanel, stub
 def test_a_failure_that_answers_no_edit_is_not_put_below_the_form(panel: NetworkPanel, stub: LinkStub) -> None:
     stub.received.emit(protocol.Failed("the engine stopped at an error; restart the run"))
     assert panel.form.problem.text() == ""
+    panel.session.use(msgspec.structs.replace(panel.session.recipe, batch_size=16))  # made elsewhere
+    assert panel.form.problem.text() == ""
 
 
 def test_the_data_card_changes_the_data(panel: NetworkPanel, stub: LinkStub, qtbot: QtBot) -> None:
@@ -446,6 +454,11 @@ def test_editing_the_training_does_not_jump_to_another_card(panel: NetworkPanel,
     panel.session.use(msgspec.structs.replace(panel.session.recipe, batch_size=64))
     stub.answer()
     assert panel.chosen().place == "training"
+    panel.session.use(msgspec.structs.replace(panel.session.recipe, layers=(ReLU(), Dense(units=10))))
+    stub.answer()  # the tensor looked at, 0.W, is gone
+    assert panel.session.selection is not None
+    assert panel.session.selection.address == "1.W"
+    assert panel.chosen().place == "training"
 
 
 def test_arrow_keys_go_through_the_list(panel: NetworkPanel, qtbot: QtBot) -> None:
@@ -482,7 +495,7 @@ def test_a_layer_added_and_one_refused_with_the_real_engine(session: Session, qt
     with qtbot.waitSignal(session.built, timeout=10_000):
         add_action(panel, "Dense").trigger()
     assert panel.cards.cards[3].caption == "32 → 16"
-    assert panel.cards.index(3).data(CARD).count == 32 * 16 + 16
+    assert panel.cards.card(3).count == 32 * 16 + 16
     choose(panel, "layer", 5)
     with qtbot.waitSignal(session.said, timeout=10_000) as said:
         type_units(panel, qtbot, "2")

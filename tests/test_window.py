@@ -28,9 +28,7 @@ def settings(tmp_path: Path) -> QSettings:
 
 
 @pytest.fixture
-def window(
-    link: EngineLink, digits: Recipe, settings: QSettings, qtbot: QtBot, qapp: QApplication
-) -> Iterator[Window]:
+def window(link: EngineLink, digits: Recipe, settings: QSettings, qtbot: QtBot, qapp: QApplication) -> Iterator[Window]:
     """The real window on the default recipe, its first frame shown."""
     session = Session(link, digits)
     appearance = Appearance(qapp, "dark")
@@ -152,13 +150,11 @@ def test_docks_close_come_back_and_are_reset(window: Window, qtbot: QtBot) -> No
     assert all(dock.isVisible() and not dock.isFloating() for dock in window.docks.values())
 
 
-def test_layout_and_look_are_remembered(
-    window: Window, settings: QSettings, qtbot: QtBot, link: EngineLink, digits: Recipe
-) -> None:
+def test_layout_and_look_are_remembered(window: Window, settings: QSettings, qtbot: QtBot) -> None:
     window.docks["inspector"].hide()
     window.appearance.set_mode("light")
     window.close()
-    second = Window(Session(link, digits), link, window.appearance, settings)
+    second = Window(window.session, window.link, window.appearance, settings)
     qtbot.addWidget(second)
     assert second.docks["inspector"].isHidden()
     assert not second.docks["network"].isHidden()

@@ -22,7 +22,7 @@ from engine.protocol import Built
 TRAIN, VALIDATION = 0, 2  # places in the theme's series
 
 
-class Curves(Panel):
+class CurvesPanel(Panel):
     """Training is a line through every mini-batch; validation has a dot wherever it was measured."""
 
     title: ClassVar[str] = "Loss & accuracy"
@@ -95,14 +95,16 @@ class Curves(Panel):
 
     def _mark_loss(self) -> None:
         """Say from which step on the loss is no number."""
-        source = self.loss.series[0].source
+        source = self.loss.series[0].source if self.loss.series else None
         step = source.lost_at if isinstance(source, Dense) else None
-        text = f"loss is {no_number(source.at(step)[1])} from step {count(step)}" if step else ""
+        text = ""
+        if source is not None and step is not None:
+            text = f"loss is {no_number(source.at(step)[1])} from step {count(step)}"
         self.loss.mark_loss(step, text)
 
     def _status(self, length: int) -> str:
         """Such as "loss 0.4721 · train 89.1 % · validation 91.0 %", of the last step."""
-        if not length:
+        if not length or not self.loss.series:
             return ""
         parts = [f"loss {figures(self.loss.series[0].source.at(length)[1])}"]
         for series in self.accuracy.series:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -27,6 +28,7 @@ from engine.frames import Frame, Position
 from engine.protocol import Built, Checked, WatchItem
 
 FINEST = 96  # cells each way of a picture
+ROOMY = 17  # lines of text: from that height on every note has its place
 INVITATION = (
     "Is backpropagation right? A check holds every gradient of this mini-batch "
     "against one measured from the loss alone."
@@ -38,7 +40,7 @@ MODES = {
 }
 
 
-class GradientCheck(Panel):
+class GradientCheckPanel(Panel):
     """Driven by the session alone; the engine computes."""
 
     title: ClassVar[str] = "Gradient check"
@@ -100,7 +102,6 @@ class GradientCheck(Panel):
         self.pictures = CheckPictures()
         self.table = VerdictTable()
         self.note = _text("", "", wrap=True)
-        self.note.setMinimumHeight(2 * self.note.fontMetrics().height())
         self.note.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.copy_note = _text("", "muted")
         self.results = QWidget()
@@ -174,7 +175,7 @@ class GradientCheck(Panel):
         self.contracts.setText("\n".join(f"✗ {sentence}" for sentence in check.contracts))
         self.contracts.setVisible(bool(check.contracts))
         self.copy_note.setText(check.note)
-        self.copy_note.setVisible(bool(check.note))
+        self._fit_notes()
         self._chosen = self._worth_seeing(check)
         self.table.show_verdicts(check.tensors, self._chosen)
         self._tell_row()
@@ -182,6 +183,17 @@ class GradientCheck(Panel):
         self.rewatch()
         if frame is not None:
             self.draw(frame)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Where there is little room, the table needs it more."""
+        super().resizeEvent(event)
+        self._fit_notes()
+
+    def _fit_notes(self) -> None:
+        lines = self.height() / self.note.fontMetrics().height()
+        self.copy_note.setVisible(bool(self.copy_note.text()) and lines > ROOMY)
+        self.note.setMinimumHeight((2 if lines > ROOMY else 1) * self.note.fontMetrics().height())
+        self.note.setToolTip(self.copy_note.text())
 
     def _worth_seeing(self, check: Checked) -> str:
         """The worst verdict's tensor; where all is well the one chosen before."""

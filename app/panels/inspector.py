@@ -38,7 +38,7 @@ def linear_limit() -> SteadyLimit:
     return SteadyLimit((1, 2, 3, 4, 5, 6, 8), low=0.4)
 
 
-class Inspector(Panel):
+class InspectorPanel(Panel):
     """Gradients are shown on a log ruler, everything else on a linear one."""
 
     title: ClassVar[str] = "Inspector"

@@ -6,11 +6,10 @@ import time
 from functools import partial
 
 import numpy as np
-from PySide6.QtCore import QEvent, QModelIndex, Qt, QTimer
-from PySide6.QtGui import QAction, QKeySequence, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QSplitter, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QModelIndex, Qt, QTimer
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
-from app import icons, theme
 from app.panel import Panel
 from app.recipe_cards import TRACE_STEPS, cards_of, trace
 from app.recipe_edit import default_spec, insert_layer, move_layer, remove_layer
@@ -18,8 +17,9 @@ from app.recipe_form import RecipeForm
 from app.session import Selection, Session
 from app.widgets.card_list import CardList
 from app.widgets.card_model import Card, CardModel
+from app.widgets.layer_buttons import LayerButtons
 from engine.frames import Frame
-from engine.layers import KINDS, LayerSpec
+from engine.layers import LayerSpec
 from engine.protocol import Built
 from engine.recipe import Recipe
 
@@ -29,7 +29,6 @@ HANDLE = """QSplitter::handle { background: transparent; }
     QSplitter::handle:vertical { border-top: 1px solid palette(mid); height: 6px; }
     QSplitter::handle:horizontal { border-left: 1px solid palette(mid); width: 6px; }"""
 WIDE = 440  # pixels; from there on the form stands beside the list
-FAMILIES = ("Linear", "Convolution", "Activation", "Shape")  # first in the menu, then the others as they come
 
 
 class NetworkPanel(Panel):
@@ -45,7 +44,6 @@ class NetworkPanel(Panel):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self._following = False  # the card follows the selection: nothing new is selected
         self._followed = ""  # the address last followed
         self._sent: Recipe | None = None  # the last edit made here, while the engine has not answered it
         self._row_before = 0  # the chosen card before that edit
@@ -60,7 +58,8 @@ class NetworkPanel(Panel):
         self.cards = CardModel(self)
         self.list = CardList(self.cards, self)
         self.form = RecipeForm(self)
-        self._make_actions()
+        self.buttons = LayerButtons(self.list, self)
+        self._connect_buttons()
         self._lay_out()
         self.list.selectionModel().currentChanged.connect(self._on_current)
         self.cards.moved.connect(self._on_moved)
@@ -73,44 +72,15 @@ class NetworkPanel(Panel):
 
     # --- layout -------------------------------------------------------------------------------
 
-    def _make_actions(self) -> None:
-        self.remove = self._action("remove", "Remove layer", "Delete", self.remove_chosen)
-        self.up = self._action("up", "Move layer up", "Alt+Up", partial(self.move_chosen, -1))
-        self.down = self._action("down", "Move layer down", "Alt+Down", partial(self.move_chosen, +1))
-        self.duplicate = self._action("duplicate", "Duplicate layer", "Ctrl+D", self.duplicate_chosen)
-        self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
-
-    def _action(self, icon: str, text: str, key: str, slot: object) -> QAction:
-        """An action of the list: its key works while the list has the focus."""
-        action = QAction(text, self)
-        action.setObjectName(icon)
-        action.setShortcut(QKeySequence(key))
-        action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
-        action.setToolTip(f"{text} ({QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)})")
-        action.triggered.connect(slot)
-        self.list.addAction(action)
-        return action
+    def _connect_buttons(self) -> None:
+        buttons = self.buttons
+        buttons.added.connect(self.insert)
+        buttons.remove.triggered.connect(self.remove_chosen)
+        buttons.duplicate.triggered.connect(self.duplicate_chosen)
+        buttons.up.triggered.connect(partial(self.move_chosen, -1))
+        buttons.down.triggered.connect(partial(self.move_chosen, +1))
 
     def _lay_out(self) -> None:
-        self.add = QToolButton(self)
-        self.add.setText("Add layer")
-        self.add.setAccessibleName("Add layer")
-        self.add.setToolTip("Add a layer after the chosen card")
-        self.add.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.add.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.add.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.add.setMenu(self._add_menu())
-        buttons = QHBoxLayout()
-        buttons.setSpacing(4)
-        buttons.addWidget(self.add)
-        buttons.addStretch(1)
-        for action in (self.up, self.down, self.duplicate, self.remove):
-            button = QToolButton(self)
-            button.setDefaultAction(action)
-            button.setAccessibleName(action.text())
-            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-            button.setAutoRaise(True)
-            buttons.addWidget(button)
         self._splitter = QSplitter(Qt.Orientation.Vertical, self)
         self._splitter.setChildrenCollapsible(False)
         self._splitter.setStyleSheet(HANDLE)
@@ -121,34 +91,8 @@ class NetworkPanel(Panel):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 4)
         layout.setSpacing(4)
-        layout.addLayout(buttons)
+        layout.addWidget(self.buttons)
         layout.addWidget(self._splitter, 1)
-        self._paint_icons()
-
-    def _add_menu(self) -> QMenu:
-        """All kinds of layers, each family under its name."""
-        menu = QMenu(self)
-        menu.setToolTipsVisible(True)
-        families = dict.fromkeys((*FAMILIES, *(kind.family for kind in KINDS)))
-        for family in families:
-            kinds = [kind for kind in KINDS if kind.family == family]
-            if kinds:
-                menu.addAction(family.upper()).setEnabled(False)
-            for kind in kinds:
-                action = menu.addAction(kind.title(), partial(self.insert, kind))
-                action.setToolTip((kind.__doc__ or "").partition("\n")[0])
-        return menu
-
-    def _paint_icons(self) -> None:
-        now = theme.current()
-        self.add.setIcon(icons.icon("add", now))
-        for action in (self.remove, self.up, self.down, self.duplicate):
-            action.setIcon(icons.icon(action.objectName(), now))
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "add"):
-            self._paint_icons()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """The form stands below the list, or beside it where there is room."""
@@ -256,9 +200,7 @@ class NetworkPanel(Panel):
         place = selection.address.partition(".")[0]
         row = self.cards.row_of("layer", int(place)) if place.isdigit() else self.cards.row_of(place)
         if row is not None and row != self.list.currentIndex().row():
-            self._following = True
             self._choose(row)
-            self._following = False
 
     # --- showing ------------------------------------------------------------------------------
 
@@ -268,8 +210,7 @@ class NetworkPanel(Panel):
 
     def _on_current(self) -> None:
         self._show_form()
-        if not self._following:
-            self._select_tensor()
+        self._select_tensor()
 
     def _show_form(self) -> None:
         card, recipe = self.chosen(), self.session.recipe
@@ -278,10 +219,10 @@ class NetworkPanel(Panel):
         place = f"{card.index} {card.title}" if card.place == "layer" else card.title
         self.form.show_part(recipe, card.place, card.index, place)
         layer = card.place == "layer"
-        self.remove.setEnabled(layer and len(recipe.layers) > 1)
-        self.duplicate.setEnabled(layer)
-        self.up.setEnabled(layer and card.index > 0)
-        self.down.setEnabled(layer and card.index < len(recipe.layers) - 1)
+        last = len(recipe.layers) - 1
+        self.buttons.enable(
+            up=layer and card.index > 0, down=layer and card.index < last, duplicate=layer, remove=layer and last > 0
+        )
 
     def _settled(self) -> bool:
         """Whether the network that stands is that of the recipe as it is edited now."""

@@ -13,7 +13,7 @@ from app.panel import Panel
 from app.session import Session
 from app.widgets.curve_data import Array, Dense, Read
 from app.widgets.key import Key
-from app.widgets.numbers import NONE, count, exponent
+from app.widgets.numbers import NONE, count, exponent, ratio
 from app.widgets.plot import FEW_CURVES, StepPlot
 from app.widgets.series import Series
 from app.widgets.throttle import Throttle
@@ -23,7 +23,7 @@ from engine.protocol import Built
 REDRAWS = 15.0  # a second, of up to FEW_CURVES curves
 
 
-class Norms(Panel):
+class NormsPanel(Panel):
     """The norm over all of a layer's parameter gradients, tagged at its end with the layer's number."""
 
     title: ClassVar[str] = "Gradient norm per layer"
@@ -92,5 +92,5 @@ class Norms(Panel):
         texts = tuple(exponent(v) if step else NONE for v in values)
         self.key.set_values(f"step {count(step)}" if step else "", texts)
         finite = [v for v in values if math.isfinite(v) and v > 0]
-        spread = f"largest / smallest {exponent(max(finite) / min(finite), 2)}" if len(finite) > 1 else ""
+        spread = f"largest / smallest {ratio(max(finite) / min(finite))}" if len(finite) > 1 else ""
         self.status_changed.emit("log" + (f" · {spread}" if spread else ""))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import cast
 
 from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QPoint, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPen, QPixmap, QPolygonF, QTransform
+from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPen, QPixmap, QTransform
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from app import theme as themes
 from app.theme import Theme
-from app.widgets.card_model import CARD, PHASE, TRACE, Card
+from app.widgets.card_model import Card, CardModel
 
 PAD = 10  # pixels between a card's edge and its text
 TRACE_WIDTH, LEAST_TRACE = 64, 24
@@ -57,10 +57,10 @@ class CardDelegate(QStyledItemDelegate):
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> None:
-        theme, trace = themes.current(), cast(QPolygonF | None, index.data(TRACE))
-        rect = cast(QRect, option.rect)  # type: ignore[attr-defined]
-        state = cast(QStyle.StateFlag, option.state)  # type: ignore[attr-defined]
-        look = index.data(CARD), index.data(PHASE), trace is not None, state & _CHOSEN, state & _HOVERED
+        theme, model, row = themes.current(), cast(CardModel, index.model()), index.row()
+        trace = model.trace(row)
+        rect, state = option.rect, option.state
+        look = model.card(row), model.phase(row), trace is not None, state & _CHOSEN, state & _HOVERED
         pixmap, room = self._card(look, rect.size(), painter.device().devicePixelRatio(), theme)
         painter.drawPixmap(rect.topLeft(), pixmap)
         if trace is not None and not room.isEmpty():

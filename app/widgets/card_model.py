@@ -11,9 +11,6 @@ from PySide6.QtGui import QPolygonF
 from PySide6.QtWidgets import QWidget
 
 Index = QModelIndex | QPersistentModelIndex
-CARD = Qt.ItemDataRole.UserRole
-TRACE = Qt.ItemDataRole.UserRole + 1
-PHASE = Qt.ItemDataRole.UserRole + 2
 
 
 @dataclass(frozen=True)
@@ -93,19 +90,30 @@ class CardModel(QAbstractListModel):
         if not index.isValid() or index.row() >= len(self._cards):
             return None
         card = self._cards[index.row()]
-        layer = card.place == "layer"
         match role:
             case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.AccessibleTextRole:
                 return card.text
             case Qt.ItemDataRole.ToolTipRole:
                 return card.tip
-            case _ if role == CARD:
-                return card
-            case _ if role == TRACE and layer:
-                return self._traces.get(card.index)
-            case _ if role == PHASE and layer and self._phase is not None and self._phase[0] == card.index:
-                return self._phase[1]
         return None
+
+    # What the delegate paints comes past `data`: objects and polygons sent through QVariant lose a reference now and
+    # then in PySide 6.10, and after some ten thousand paints the process dies.
+
+    def card(self, row: int) -> Card:
+        """The card in a row."""
+        return self._cards[row]
+
+    def trace(self, row: int) -> QPolygonF | None:
+        """The curve of a layer's card, if it has one."""
+        card = self._cards[row]
+        return self._traces.get(card.index) if card.place == "layer" else None
+
+    def phase(self, row: int) -> str | None:
+        """The colour of the phase that a layer's card is lit for, if it is."""
+        card = self._cards[row]
+        lit = card.place == "layer" and self._phase is not None and self._phase[0] == card.index
+        return self._phase[1] if lit and self._phase is not None else None
 
     def flags(self, index: Index) -> Qt.ItemFlag:
         if not index.isValid():

@@ -89,8 +89,8 @@ def initial(kind: inspect.Type) -> Any:
             return [initial(item)] * (count or 0)
         case inspect.TupleType(item_types=items):
             return [initial(item) for item in items]
-        case inspect.StrType():
-            return ""
+        case inspect.StrType(min_length=count):
+            return "?" * (count or 0)
         case inspect.UnionType(types=types):
             return None if any(isinstance(t, inspect.NoneType) for t in types) else initial(types[0])
         case inspect.StructType(fields=fields, tag_field=tag_field, tag=tag):

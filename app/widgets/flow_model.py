@@ -66,6 +66,11 @@ def times(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
 
 
+def describe(tile: Tile) -> str:
+    """Address, shape and what it is."""
+    return f"{tile.address}  {times(tile.shape)}\n{tile.about}"
+
+
 class FlowModel:
     """The columns of a network, and where its tiles lie to each other."""
 

@@ -20,7 +20,7 @@ from app import theme as themes
 from app.widgets.flow_backdrop import Backdrop
 from app.widgets.flow_images import FlowImages
 from app.widgets.flow_layout import FlowLayout
-from app.widgets.flow_model import FlowModel, Lit, Row, Tile, times
+from app.widgets.flow_model import FlowModel, Lit, Row, Tile, describe
 from app.widgets.flow_painter import FlowPainter
 from app.widgets.picture import compact
 from engine.frames import Frame, Picture
@@ -291,11 +291,6 @@ class FlowView(QAbstractScrollArea):
             bar.setValue(bar.value() - event.angleDelta().y())
         else:
             super().wheelEvent(event)
-
-
-def describe(tile: Tile) -> str:
-    """Address, shape and what it is."""
-    return f"{tile.address}  {times(tile.shape)}\n{tile.about}"
 
 
 def full_index(picture: Picture, row: int, column: int) -> tuple[int, ...]:

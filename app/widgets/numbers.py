@@ -11,7 +11,7 @@ NONE = "–"
 
 
 def figures(value: float, digits: int = 4) -> str:
-    """A magnitude in as many figures everywhere: 0.4721, 12.35, 1234., 1.24e-05; a word for what is no number."""
+    """A magnitude always as wide: 0.4721, 2.3026, 12.346; outside of that 1.24e-05; or a word for what is no number."""
     if not math.isfinite(value):
         return no_number(value)
     size = abs(value)
@@ -19,7 +19,7 @@ def figures(value: float, digits: int = 4) -> str:
         return f"{0:.{digits}f}"
     if 10 ** (1 - digits) <= size < 10 ** (digits - 1):
         whole = len(str(int(size)))
-        return _minus(f"{value:.{digits - whole + (whole == 1)}f}")
+        return _minus(f"{value:.{digits - whole + 1}f}")
     return exponent(value)
 
 
@@ -41,8 +41,10 @@ def exact(value: float, dtype: str) -> str:
     """With a sign and as many digits as bring back the same number of that type."""
     if not math.isfinite(value):
         return no_number(value)
+    if value == 0:
+        return "0"
     kind = np.float64 if dtype == "float64" else np.float32
-    plain = value == 0 or 1e-4 <= abs(value) < 1e7
+    plain = 1e-4 <= abs(value) < 1e7
     write = np.format_float_positional if plain else np.format_float_scientific
     return _minus(write(kind(value), unique=True, trim="-", sign=True))
 
@@ -60,6 +62,13 @@ def tiny(value: float) -> str:
         return f"{value:.2g}"
     mantissa, _, power = f"{value:.0e}".partition("e")
     return f"{mantissa}e{int(power)}"
+
+
+def ratio(value: float) -> str:
+    """How many times: 1.8, 230, 14,000, 1.2e+09."""
+    if value < 100:
+        return f"{value:.1f}"
+    return f"{value:,.0f}" if value < 1e6 else exponent(value, 2)
 
 
 def count(number: int) -> str:

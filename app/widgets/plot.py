@@ -42,6 +42,7 @@ class StepPlot(pg.PlotWidget):
         self.setMinimumSize(120, 60)
         item = self.getPlotItem()
         item.setMenuEnabled(False)
+        item.ctrlMenu.setParent(self, item.ctrlMenu.windowFlags())  # pyqtgraph gives it none: nobody would delete it
         item.hideButtons()
         item.disableAutoRange()
         item.layout.setContentsMargins(0, 7, 14, 0)
@@ -132,15 +133,17 @@ class StepPlot(pg.PlotWidget):
         left, right = self._box.viewRange()[0]
         pixels = max(50, int(self._box.width() * self.devicePixelRatioF()))
         most = 2 * pixels if len(self._curves) <= FEW_CURVES else pixels
-        low, high, ends = math.inf, -math.inf, []
+        low, high = math.inf, -math.inf
+        ends: list[tuple[float, float]] = []
         for curve in self._curves:
             points = curve.series.source.curve(math.floor(left) - 1, math.ceil(right) + 1, most)
             points = Thinned(points.x, self._scaled(points.y), points.mean_x, self._scaled(points.mean_y))
             curve.show(points)
-            seen = points.y[np.isfinite(points.y)]
+            finite = np.isfinite(points.y)
+            seen = points.y[finite]
             if seen.size:
                 low, high = min(low, float(seen.min())), max(high, float(seen.max()))
-            ends.append(float(seen[-8:].mean()) if seen.size else math.nan)
+            ends.append((float(points.x[finite][-1]), float(seen[-8:].mean())) if seen.size else (0.0, math.nan))
         self._set_value_range(*limits(self._scale, low, high, self._zoomed))
         self._place_tags(ends)
 
@@ -167,22 +170,22 @@ class StepPlot(pg.PlotWidget):
             self._box.setYRange(low, high, padding=0)
             self._empty.setPos(sum(self._box.viewRange()[0]) / 2, (low + high) / 2)
 
-    def _place_tags(self, ends: list[float]) -> None:
+    def _place_tags(self, ends: list[tuple[float, float]]) -> None:
         """Write each curve's tag at its end, pushed apart where they would overlap; left out where they cannot fit."""
         (left, right), (low, high) = self._box.viewRange()
         gap = (high - low) / max(self._box.height(), 1.0) * QFontMetricsF(small_font()).height() * 0.8
         tagged = [
-            (end, c.tag) for end, c in zip(ends, self._curves, strict=True) if c.series.tag and math.isfinite(end)
+            (y, x, c.tag) for (x, y), c in zip(ends, self._curves, strict=True) if c.series.tag and math.isfinite(y)
         ]
         every = -(-len(tagged) // max(1, int((high - low) / gap)))
-        shown = sorted(tagged[:: max(every, 1)], key=lambda pair: pair[0])
-        places = spread([end for end, _ in shown], gap, low + gap / 2, high - gap / 2)
+        shown = sorted(tagged[:: max(every, 1)], key=lambda end: end[0])
+        places = spread([y for y, _, _ in shown], gap, low + gap / 2, high - gap / 2)
+        seen = {id(tag) for _, x, tag in shown if x > left}
         for curve in self._curves:
-            curve.tag.setVisible(False)
-        for place, (_, tag) in zip(places, shown, strict=True):
-            tag.setAnchor((0 if self._length <= right else 1, 0.5))
-            tag.setPos(min(self._length, right), place)
-            tag.setVisible(self._length > left)
+            curve.tag.setVisible(id(curve.tag) in seen)
+        for place, (_, x, tag) in zip(places, shown, strict=True):
+            tag.setAnchor((0 if x <= right else 1, 0.5))
+            tag.setPos(min(x, right), place)
 
     # --- the user -----------------------------------------------------------------------------
 

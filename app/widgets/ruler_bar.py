@@ -55,8 +55,8 @@ class RulerBar(QWidget):
             return
         theme, painter = themes.current(), QPainter(self)
         painter.setFont(themes.tabular(self.font()))
-        labels = self.width() - HISTOGRAM
-        draw_colour_bar(painter, QRectF(0, 0, labels, self.height()), self._ruler, theme)
+        tall = min(self.width() - HISTOGRAM, self.height() - 1)  # a wide one would lie down
+        draw_colour_bar(painter, QRectF(0, 0, tall, self.height()), self._ruler, theme)
         left = self.width() - HISTOGRAM + 0.5
         painter.setPen(QPen(theme.color("line"), 1))
         painter.drawLine(QLineF(left, 0, left, self.height()))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
-from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QTableView, QWidget
+from PySide6.QtGui import QPalette
+from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QTableView, QWidget
 
 from app import theme as themes
 from app.widgets.guesses import Guess
@@ -37,6 +37,10 @@ class ValuesModel(QAbstractTableModel):
             self._values, self._guesses = values, guesses
             self.dataChanged.emit(self.index(0, 0), self.index(len(values) - 1, values.shape[1]))
 
+    def field(self, row: int) -> str:
+        """The field of the theme that colours a sample's guess."""
+        return self._guesses[row].field
+
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 (Qt's own default)
         return 0 if parent.isValid() else len(self._values)
 
@@ -49,8 +53,6 @@ class ValuesModel(QAbstractTableModel):
         row, column = index.row(), index.column()
         if role == Qt.ItemDataRole.DisplayRole:
             return f"{self._values[row, column - 1]:+.3f}" if column else self._guesses[row].text
-        if role == Qt.ItemDataRole.ForegroundRole:
-            return QColor(themes.current().color("text" if column else self._guesses[row].field))
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         if role == Qt.ItemDataRole.ToolTipRole:
@@ -66,6 +68,18 @@ class ValuesModel(QAbstractTableModel):
         return f"x[{section - 1}]" if section else "says"
 
 
+class GuessDelegate(QStyledItemDelegate):
+    """Colours a guess. The model gives texts only: PySide 6.10 now and then dies of a Qt object from `data`."""
+
+    def __init__(self, model: ValuesModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = model
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
+        super().initStyleOption(option, index)
+        option.palette.setColor(QPalette.ColorRole.Text, themes.current().color(self._model.field(index.row())))
+
+
 class ValuesTable(QTableView):
     """Shows a ValuesModel in figures of one width."""
 
@@ -73,6 +87,7 @@ class ValuesTable(QTableView):
         super().__init__(parent)
         self.values = ValuesModel(self)
         self.setModel(self.values)
+        self.setItemDelegateForColumn(0, GuessDelegate(self.values, self))
         self.setAccessibleName("First values of the mini-batch")
         self.setFont(themes.mono_font(0.85))
         self.setShowGrid(False)

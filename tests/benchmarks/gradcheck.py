@@ -1,8 +1,13 @@
 """The full gradient check of 256-128-64-32-16-8-4 (ReLU, softmax cross-entropy, float64) against slower ways.
 
 Ours is the whole `check`: 43,932 parameters and the inputs, contracts and verdicts included. The rivals take central
-differences of the parameters alone: a plain loop over entries in bare NumPy, and torch.autograd.gradcheck.
+differences of the parameters alone: a plain loop over entries in bare NumPy, and torch.autograd.gradcheck. One thread
+for all, as in the app's engine process.
 """
+
+import os
+
+os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1"))
 
 import importlib.util
 import sys

@@ -1,0 +1,316 @@
+"""What a user reads from the curves: every spike, the exact values, and when the loss is lost."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import msgspec
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from app import theme
+from app.panels.curves import CurvesPanel
+from app.session import Session
+from app.widgets.axes import limits, steady
+from app.widgets.curve_data import BLOCK, Dense, Sparse
+from app.widgets.numbers import exact, figures, percent, tiny
+
+from panel_tools import Desk
+
+
+def dense(values: np.ndarray) -> Dense:
+    """A curve of these values."""
+    curve = Dense(lambda first, last: values[first:last])
+    curve.update(len(values))
+    return curve
+
+
+@pytest.fixture
+def desk(qtbot: QtBot) -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def panel(qtbot: QtBot, desk: Desk) -> CurvesPanel:
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    theme.apply(app, theme.DARK)
+    panel = CurvesPanel(desk.session)
+    qtbot.addWidget(panel)
+    panel.build(desk.session.network)
+    panel.resize(700, 170)
+    panel.show()
+    return panel
+
+
+# --- the data ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [1, 15, 16, 17, 1000, 100_003])
+def test_a_thinned_curve_has_few_points_and_every_spike(length):
+    values = np.random.default_rng(length).normal(size=length)
+    spike = length * 2 // 3
+    values[spike] = 99.0
+    curve = dense(values).curve(0, length, 600)
+    assert len(curve.x) <= 600
+    assert np.nanmax(curve.y) == 99.0
+    assert np.nanmin(curve.y) == values.min()
+    assert abs(curve.x[np.nanargmax(curve.y)] - (spike + 1)) <= length / 150
+
+
+def test_a_curve_fed_bit_by_bit_is_the_curve_fed_at_once():
+    values = np.random.default_rng(0).normal(size=20_011)
+    bit_by_bit = Dense(lambda first, last: values[first:last])
+    for length in (1, 7, 16, 40, 3000, 3001, 19_999, 20_011):
+        bit_by_bit.update(length)
+    for mine, other in zip(bit_by_bit.curve(0, 20_011, 500), dense(values).curve(0, 20_011, 500), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_the_mean_of_a_thinned_curve_is_its_mean():
+    values = np.random.default_rng(0).normal(size=1 << 14)
+    curve = dense(values).curve(0, len(values), 512)
+    assert curve.mean_y.mean() == pytest.approx(values.mean())
+    assert len(curve.mean_x) * 2 == len(curve.x)
+
+
+def test_a_curve_that_begins_anew_forgets_what_it_was():
+    table = {"now": np.ones(5000)}
+    curve = Dense(lambda first, last: table["now"][first:last])
+    curve.update(5000)
+    table["now"] = np.full(9000, 3.0)  # restarted, and already longer than before when it is looked at again
+    curve.update(9000)
+    assert set(curve.curve(0, 9000, 100).y) == {3.0}
+
+
+def test_a_shortened_curve_keeps_what_is_left():
+    values = np.arange(1000.0)
+    curve = dense(values)
+    curve.update(500)
+    assert curve.curve(0, 1000, 50).y.max() == 499.0
+    curve.update(1000)
+    assert curve.curve(0, 1000, 50).y.max() == 999.0
+
+
+def test_what_is_no_number_is_a_gap_and_its_beginning_is_known():
+    values = np.ones(100)
+    values[40:60] = np.nan
+    values[80] = np.inf
+    curve = dense(values)
+    y = curve.curve(0, 100, 400).y
+    assert np.isnan(y[40:60]).all()
+    assert np.isnan(y[80])
+    assert curve.lost_at == 41
+    curve.update(40)
+    assert curve.lost_at is None
+
+
+def test_numbers_lost_with_an_engine_are_no_lost_loss():
+    values = np.concatenate([np.full(30, np.nan), np.ones(30)])
+    assert dense(values).lost_at is None
+
+
+def test_only_measured_steps_make_the_validation_curve():
+    values = np.full(2000, np.nan)
+    values[99::100] = np.arange(20)
+    curve = Sparse(lambda first, last: values[first:last])
+    curve.update(1500)
+    curve.update(2000)
+    points = curve.curve(0, 2000, 400)
+    assert points.x.tolist() == list(range(100, 2001, 100))
+    assert points.y.tolist() == list(range(20))
+    assert curve.at(350) == (300, 2.0)
+    assert math.isnan(curve.at(50)[1])
+    curve.update(250)
+    assert curve.curve(0, 2000, 400).x.tolist() == [100, 200]
+
+
+def test_many_measured_steps_are_thinned_too():
+    values = np.random.default_rng(0).normal(size=5000)
+    curve = Sparse(lambda first, last: values[first:last])
+    curve.update(5000)
+    points = curve.curve(0, 5000, 400)
+    assert len(points.x) == len(points.y) <= 400
+    assert points.y.max() == values.max()
+
+
+def test_a_million_steps_are_taken_in_and_thinned_quickly():
+    values = np.random.default_rng(0).normal(size=1_000_000)
+    curve = dense(values[: 1_000_000 - BLOCK])
+    curve._read = lambda first, last: values[first:last]
+    best = math.inf
+    for length in range(999_990, 1_000_000):
+        start = time.perf_counter()
+        curve.update(length)
+        curve.curve(0, length, 1200)
+        best = min(best, time.perf_counter() - start)
+    assert best < 0.005
+
+
+# --- axes and numbers -------------------------------------------------------------------------------
+
+
+def test_axes_hold_still_while_a_curve_grows():
+    assert len({steady(n) for n in range(100, 1000)}) < 12
+    assert all(steady(n) >= n for n in (1, 3.3, 99, 1e9))
+    assert limits("from zero", 0.3, 2.4, False) == (0.0, 2.5)
+    assert limits("percent", 10, 90, False) == (0.0, 102.0)
+
+
+def test_numbers_keep_their_width():
+    assert [figures(v, 4) for v in (0.47213, 2.30259, 12.3456, 123.456)] == ["0.4721", "2.3026", "12.346", "123.46"]
+    assert figures(1.2e-7) == "1.20e-07"
+    assert figures(math.nan) == "NaN"
+    assert percent(0.891) == "89.1 %"
+    assert tiny(4.2e-10) == "4e-10"
+    assert float(exact(float(np.float32(0.1)), "float32")) == pytest.approx(0.1, abs=1e-9)
+    assert float(exact(0.1, "float64")) == 0.1
+
+
+# --- the panel --------------------------------------------------------------------------------------
+
+
+def test_the_status_says_the_last_steps_numbers(panel: CurvesPanel, desk: Desk):
+    said: list[str] = []
+    panel.status_changed.connect(said.append)
+    desk.step(8)
+    history = desk.run.history
+    assert said[-1] == (
+        f"loss {figures(history['loss'][-1])} · train {percent(history['accuracy'][-1])}"
+        f" · validation {percent(history['validation_accuracy'][-1])}"
+    )
+
+
+def test_every_step_is_on_the_curve_and_validation_only_where_measured(panel: CurvesPanel, desk: Desk):
+    desk.step(20)
+    x, y = panel.loss.drawn(0)
+    np.testing.assert_allclose(y, desk.run.history["loss"])
+    assert x.tolist() == list(range(1, 21))
+    assert panel.loss.drawn(1)[0].tolist() == [1, 2, 4, 8, 16]
+    assert panel.accuracy.drawn(0)[1].max() <= 100
+
+
+def test_a_single_step_is_seen(panel: CurvesPanel, desk: Desk):
+    desk.step(1)
+    x, _ = panel.loss.drawn(0)
+    assert len(x) == 2
+    assert x[0] < 1 < x[1]
+
+
+def test_the_step_under_the_pointer_is_told_exactly(panel: CurvesPanel, desk: Desk, qtbot: QtBot):
+    desk.step(50)
+    plot = panel.loss
+    for target in (7, 30):
+        scene = plot._box.mapViewToScene(QPointF(target, 1.0))
+        qtbot.mouseMove(plot.viewport(), plot.mapFromScene(scene))
+        qtbot.waitUntil(lambda: plot.step is not None, timeout=1000)
+        step = plot.step
+        assert step is not None
+        assert abs(step - target) <= 1
+        assert f"step {step}" in panel.key.accessibleDescription()
+        assert f"train {figures(desk.run.history['loss'][step - 1], 6)}" in panel.key.accessibleDescription()
+    qtbot.mouseMove(plot.viewport(), QPoint(1, 1))
+    qtbot.waitUntil(lambda: plot.step is None, timeout=1000)
+    assert "step 50" in panel.key.accessibleDescription()
+
+
+def test_a_loss_that_is_no_number_is_marked_and_said(panel: CurvesPanel, desk: Desk):
+    said: list[str] = []
+    panel.status_changed.connect(said.append)
+    desk.step(10)
+    desk.run.history.rows()[6:, 0] = np.inf
+    desk.session.history.truncate(0)
+    desk.show()
+    assert panel.loss._lost.isVisible()
+    assert panel.loss._lost.value() == 7
+    assert "∞ from step 7" in panel.loss._lost_text.toPlainText()
+    assert "loss ∞" in said[-1]
+    desk.start()
+    desk.step(3)
+    assert not panel.loss._lost.isVisible()
+
+
+def test_zoomed_in_the_part_stays_and_a_double_click_shows_all(panel: CurvesPanel, desk: Desk, qtbot: QtBot):
+    desk.step(60)
+    panel.loss.setFocus()
+    qtbot.keyClicks(panel.loss, "+++")
+    assert panel.loss.zoomed
+    left, right = panel.loss._box.viewRange()[0]
+    desk.step(1)
+    assert panel.loss._box.viewRange()[0] == [left, right]
+    qtbot.mouseDClick(panel.loss.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(200, 60))
+    assert not panel.loss.zoomed
+    assert panel.loss._box.viewRange()[0][0] == 0
+
+
+def test_a_restart_begins_the_curves_anew(panel: CurvesPanel, desk: Desk):
+    desk.step(30)
+    desk.run.restart()
+    desk.show()
+    assert len(panel.loss.drawn(0)[0]) == 0
+    desk.step(4)
+    assert panel.loss.drawn(0)[0].tolist() == [1, 2, 3, 4]
+
+
+def test_without_classes_there_is_no_accuracy(qtbot: QtBot, panel: CurvesPanel, desk: Desk):
+    network = desk.session.network
+    assert network is not None
+    tensors = {a: info for a, info in network.tensors.items() if a != "data.labels"}
+    panel.build(msgspec.structs.replace(network, tensors=tensors))
+    assert not panel.accuracy.isVisible()
+
+
+def test_while_playing_curves_are_redrawn_seldom_and_the_last_frame_is_not_lost(
+    panel: CurvesPanel, desk: Desk, qtbot: QtBot
+):
+    desk.step(1)
+    desk.session.playing = True
+    drawn: list[int] = []
+    redraw = panel.loss.redraw
+    panel.loss.redraw = lambda length: (drawn.append(length), redraw(length))  # type: ignore[method-assign]
+    for _ in range(30):
+        desk.step(1)
+    assert len(drawn) <= 3
+    qtbot.waitUntil(lambda: drawn[-1] == 31, timeout=1000)
+    qtbot.waitUntil(lambda: not panel._throttle.resting, timeout=1000)
+    desk.session.playing = False
+    desk.step(1)
+    assert drawn[-1] == 32
+
+
+def test_hidden_curves_rest(panel: CurvesPanel, desk: Desk):
+    desk.session.playing = True
+    desk.step(5)
+    assert panel._throttle.resting
+    panel.hide()
+    assert not panel._throttle.resting
+
+
+def test_the_theme_reaches_the_curves(panel: CurvesPanel, desk: Desk):
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    desk.step(5)
+    theme.apply(app, theme.LIGHT)
+    QApplication.processEvents()
+    image = panel.grab().toImage()
+    assert image.pixelColor(image.width() // 3, 3) == theme.LIGHT.color("panel")
+    theme.apply(app, theme.DARK)
+
+
+def test_a_real_engines_steps_reach_the_curve(session: Session, qtbot: QtBot):
+    panel = CurvesPanel(session)
+    qtbot.addWidget(panel)
+    panel.build(session.network)
+    panel.resize(700, 170)
+    panel.show()
+    session.play()
+    qtbot.waitUntil(lambda: len(session.history) > 200, timeout=10_000)
+    session.pause()
+    qtbot.waitUntil(lambda: not session.playing, timeout=5000)
+    qtbot.waitUntil(lambda: len(panel.loss.series[0].source) == len(session.history), timeout=5000)
+    _, y = panel.loss.drawn(0)
+    assert np.nanmax(y) == pytest.approx(session.history["loss"].max())

@@ -1,0 +1,122 @@
+"""What a user reads from the gradient norms: which layer is which, and how small."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from app import theme
+from app.panels.norms import NormsPanel
+from app.widgets.series import spread
+
+from panel_tools import Desk
+
+
+@pytest.fixture
+def desk(qtbot: QtBot) -> Desk:
+    return Desk()
+
+
+def shown(qtbot: QtBot, desk: Desk) -> NormsPanel:
+    """The panel on this desk."""
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    theme.apply(app, theme.DARK)
+    panel = NormsPanel(desk.session)
+    qtbot.addWidget(panel)
+    panel.build(desk.session.network)
+    panel.resize(640, 170)
+    panel.show()
+    return panel
+
+
+def test_each_layer_with_parameters_has_a_curve_named_by_its_number(qtbot: QtBot, desk: Desk):
+    panel = shown(qtbot, desk)
+    assert [s.name for s in panel.plot.series] == ["0 Dense", "2 Dense"]
+    assert [s.tag for s in panel.plot.series] == ["0", "2"]
+
+
+def test_a_norm_is_over_all_of_the_layers_parameters(qtbot: QtBot, desk: Desk):
+    panel = shown(qtbot, desk)
+    desk.step(6)
+    history = desk.run.history
+    expected = np.sqrt(history["gradient.2.W"] ** 2 + history["gradient.2.b"] ** 2)
+    np.testing.assert_allclose(10 ** panel.plot.drawn(1)[1], expected)
+    gradients = desk.run.trainer.gradients
+    last = np.sqrt(np.sum(gradients["2.W"] ** 2) + np.sum(gradients["2.b"] ** 2))
+    assert 10 ** panel.plot.drawn(1)[1][-1] == pytest.approx(last, rel=1e-5)
+    assert f"{last:.2e}" in panel.key.accessibleDescription()
+
+
+def test_zero_and_no_number_are_gaps_on_a_log_scale(qtbot: QtBot, desk: Desk):
+    panel = shown(qtbot, desk)
+    for _ in range(12):
+        desk.run.step()
+    rows, columns = desk.run.history.rows(), desk.run.history.columns
+    for role in ("W", "b"):
+        rows[3:6, columns.index(f"gradient.0.{role}")] = 0.0
+        rows[8, columns.index(f"gradient.0.{role}")] = np.nan
+    desk.show()
+    y = panel.plot.drawn(0)[1]
+    assert np.flatnonzero(np.isnan(y)).tolist() == [3, 4, 5, 8]
+    low, high = panel.plot._box.viewRange()[1]
+    assert np.isfinite([low, high]).all()
+    assert low <= np.nanmin(y) <= np.nanmax(y) <= high
+    panel.grab()
+
+
+def test_a_layer_that_starves_is_still_in_the_picture(qtbot: QtBot, desk: Desk):
+    panel = shown(qtbot, desk)
+    for _ in range(5):
+        desk.run.step()
+    rows, columns = desk.run.history.rows(), desk.run.history.columns
+    for role in ("W", "b"):
+        rows[:, columns.index(f"gradient.0.{role}")] *= 1e-7
+    desk.show()
+    assert panel.plot._box.viewRange()[1][0] <= panel.plot.drawn(0)[1].min()
+
+
+def test_tags_stand_at_the_curves_ends_apart(qtbot: QtBot):
+    desk = Desk(layers=[{"kind": "dense", "units": 10}] * 7)
+    panel = shown(qtbot, desk)
+    desk.step(10)
+    places = sorted(curve.tag.pos().y() for curve in panel.plot._curves if curve.tag.isVisible())
+    assert len(places) >= 5
+    assert min(np.diff(places)) > 0
+    assert {curve.tag.toPlainText() for curve in panel.plot._curves} == set("0123456")
+
+
+@pytest.mark.parametrize("places", [[0.0, 0.1, 0.2], [5.0, 5.0, 5.0], [9.9, 10.0, 10.0]])
+def test_spread_keeps_order_distance_and_limits(places):
+    apart = spread(places, 1.0, 0.0, 10.0)
+    assert all(b - a >= 1.0 - 1e-9 for a, b in pairwise(apart))
+    assert apart[0] >= 0.0
+    assert apart[-1] <= 10.0
+
+
+def test_many_layers_are_told_apart_without_colour(qtbot: QtBot):
+    desk = Desk(layers=[{"kind": "dense", "units": 10}] * 12)
+    panel = shown(qtbot, desk)
+    desk.step(5)
+    assert [s.dashed for s in panel.plot.series] == [False] * 8 + [True] * 4
+    panel.grab()
+
+
+def test_a_network_without_parameters_shows_nothing_and_says_so(qtbot: QtBot):
+    desk = Desk(layers=[{"kind": "relu"}], data={"kind": "xor"}, batch_size=20)
+    panel = shown(qtbot, desk)
+    desk.step(3)
+    assert panel.plot.series == ()
+    panel.grab()
+
+
+def test_the_status_says_how_far_the_layers_are_apart(qtbot: QtBot, desk: Desk):
+    panel = shown(qtbot, desk)
+    said: list[str] = []
+    panel.status_changed.connect(said.append)
+    desk.step(3)
+    assert said[-1].startswith("log · largest / smallest ")
