@@ -43,7 +43,7 @@ QWidget[role="dock-title"] {{ background: {t.panel}; border: 1px solid {t.line};
     border-top-left-radius: 8px; border-top-right-radius: 8px; }}
 QDockWidget > QFrame[role="card"] {{ border-top: none; border-top-left-radius: 0; border-top-right-radius: 0; }}
 
-QToolBar {{ background: {t.window}; border: none; padding: 4px 0 8px 0; spacing: 6px; }}
+QToolBar {{ background: {t.window}; border: none; padding: 0; spacing: 6px; }}
 QStatusBar {{ background: {t.window}; color: {t.muted}; }}
 QMenuBar {{ background: {t.window}; }}
 QMenuBar::item {{ padding: 5px 9px; border-radius: 4px; background: transparent; }}

@@ -34,7 +34,7 @@ class Transport(QWidget):
         self.session = session
         self._play = actions["toggle_play"]
         row = QHBoxLayout(self)
-        row.setContentsMargins(4, 2, 4, 2)
+        row.setContentsMargins(2, 4, 2, 8)
         row.setSpacing(6)
         for name in ("restart", "restart_with_new_weights", "", "step_part", "step_phase", "toggle_play", "step_batch"):
             if not name:

@@ -201,8 +201,8 @@ class Window(QMainWindow):
                 self.addDockWidget(AREAS[area], dock)
             dock.show()
             last[area] = dock
-        for corner in (Qt.Corner.BottomLeftCorner, Qt.Corner.BottomRightCorner):
-            self.setCorner(corner, AREAS["bottom"])
+        self.setCorner(Qt.Corner.BottomLeftCorner, AREAS["left"])  # the forms need the height
+        self.setCorner(Qt.Corner.BottomRightCorner, AREAS["bottom"])
         QTimer.singleShot(0, self, self._set_first_sizes)  # once the docks have been laid out
 
     def _set_first_sizes(self) -> None:
@@ -217,7 +217,7 @@ class Window(QMainWindow):
         for name, (direction, size) in shares.items():
             if name in self.docks:
                 self.resizeDocks([self.docks[name]], [int(size)], direction)
-        for upper, lower, share in (("network", "data", 0.62), ("inspector", "gradient_check", 0.52)):
+        for upper, lower, share in (("network", "data", 0.6), ("inspector", "gradient_check", 0.46)):
             if upper in self.docks and lower in self.docks:
                 pair = [self.docks[upper], self.docks[lower]]
                 self.resizeDocks(pair, [int(1000 * share), int(1000 * (1 - share))], down)

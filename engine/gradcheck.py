@@ -10,7 +10,6 @@ saturated units) is `unresolvable`: a backward that always gave 0 would look the
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -86,17 +85,7 @@ def _copies(trainer: Trainer, batch: tuple[Any, Any] | None) -> tuple[Network, N
         network = Network(trainer.recipe, trainer.network.shapes[0], "float64")
         network.parameters[...] = trainer.network.parameters
         networks.append(network)
-    stand_in = copy.copy(trainer)  # its attributes are its own: what it draws or takes leaves the trainer as it is
-    stand_in.network = networks[1]
-    if batch is not None:
-        run = stand_in._take(*batch)
-        x, targets = run.x, run.targets
-    elif trainer.step_count:
-        x, targets = trainer.current.x, trainer.current.targets
-    else:
-        stand_in._draw_epoch(0)
-        first = stand_in._order[: trainer.recipe.batch_size]
-        x, targets = trainer.x[first], trainer.targets[first]
+    x, targets = trainer.minibatch(batch)
     kind = np.float64 if targets.dtype.kind == "f" else targets.dtype
     return networks[0], networks[1], np.array(x, np.float64), np.array(targets, kind)
 

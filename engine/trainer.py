@@ -133,12 +133,12 @@ class Trainer:
     def _draw(self, batch: tuple[Any, Any] | None) -> Pass:
         """Put the next mini-batch, or the given one, into its pass."""
         if batch is not None:
-            run = self._take(*batch)
+            x, targets, labels = self._encode(*batch)
+            run = self.network.at(len(x))
+            np.copyto(run.x, x)
+            run.targets, self.batch_labels = targets, labels
         else:
-            epoch, number = divmod(self.step_count, self.batches)
-            if epoch != self._epoch_drawn:
-                self._draw_epoch(epoch)
-            chosen = self._order[number * self.recipe.batch_size : (number + 1) * self.recipe.batch_size]
+            chosen = self._chosen(self.step_count)
             run = self.network.at(len(chosen))
             np.take(self.x, chosen, axis=0, out=run.x, mode="clip")
             run.targets = self.targets[chosen]
@@ -148,15 +148,19 @@ class Trainer:
         self.step_count += 1
         return run
 
-    def _draw_epoch(self, epoch: int) -> None:
-        """The order of the training samples in one epoch: its own random stream, so that any epoch can be redrawn."""
-        self._epoch_drawn = epoch
-        self._order = np.arange(len(self.x))
-        if self.recipe.data.shuffle:
-            random_stream(self.recipe.seed, SHUFFLE, epoch).shuffle(self._order)
+    def _chosen(self, done: int) -> Array:
+        """Which training samples are the mini-batch that follows `done` steps; each epoch has its own random stream."""
+        epoch, number = divmod(done, self.batches)
+        if epoch != self._epoch_drawn:
+            self._epoch_drawn = epoch
+            self._order = np.arange(len(self.x))
+            if self.recipe.data.shuffle:
+                random_stream(self.recipe.seed, SHUFFLE, epoch).shuffle(self._order)
+        size = self.recipe.batch_size
+        return self._order[number * size : (number + 1) * size]
 
-    def _take(self, x: Any, y: Any) -> Pass:
-        """A mini-batch of the caller's own. Raises ValueError where shapes or labels do not fit."""
+    def _encode(self, x: Any, y: Any) -> tuple[Array, Array, Array | None]:
+        """x, targets and labels of a caller's own mini-batch. Raises ValueError where shapes or labels do not fit."""
         x = np.asarray(x, self.network.dtype)
         shape, outputs = self.network.shapes[0], self.network.shapes[-1][0]
         if x.shape[1:] != shape or not len(x):
@@ -170,11 +174,19 @@ class Trainer:
         if labels is None and self.recipe.loss.needs_classes and y.shape == (len(x), outputs):
             labels = y.argmax(axis=1)
         values = None if labels is not None else y.reshape(len(x), -1)
-        run = self.network.at(len(x))
-        np.copyto(run.x, x)
-        run.targets = self.recipe.loss.targets(labels, values, outputs, self.network.dtype)
-        self.batch_labels = labels
-        return run
+        return x, self.recipe.loss.targets(labels, values, outputs, self.network.dtype), labels
+
+    def minibatch(self, batch: tuple[Any, Any] | None = None) -> tuple[Array, Array]:
+        """x (B, *in) and targets of the given mini-batch, else of the one in work, else of the next; nothing moves on.
+
+        Raises ValueError where the given one does not fit.
+        """
+        if batch is not None:
+            return self._encode(*batch)[:2]
+        if self.phase is not None:
+            return self.current.x, self.current.targets
+        chosen = self._chosen(self.step_count)
+        return self.x[chosen], self.targets[chosen]
 
     # --- what is recorded of every step -----------------------------------------------------------
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+from itertools import pairwise
 
 import msgspec
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QObject, QPoint, QPointF, Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -18,6 +19,7 @@ from app.session import Session
 from app.widgets.axes import limits, steady
 from app.widgets.curve_data import BLOCK, Dense, Sparse
 from app.widgets.numbers import exact, figures, percent, tiny
+from app.widgets.throttle import TURN, Throttle
 
 from panel_tools import Desk
 
@@ -276,18 +278,32 @@ def test_while_playing_curves_are_redrawn_seldom_and_the_last_frame_is_not_lost(
         desk.step(1)
     assert len(drawn) <= 3
     qtbot.waitUntil(lambda: drawn[-1] == 31, timeout=1000)
-    qtbot.waitUntil(lambda: not panel._throttle.resting, timeout=1000)
+    qtbot.waitUntil(lambda: not any(t.resting for t in panel._throttles), timeout=1000)
+    assert len(panel.accuracy.drawn(0)[0]) == 31
     desk.session.playing = False
     desk.step(1)
     assert drawn[-1] == 32
 
 
+def test_expensive_work_takes_turns(qtbot: QtBot):
+    owner, done = QObject(), []
+    throttles = [Throttle(lambda n=n: done.append((n, time.perf_counter())), owner, takes_turns=True) for n in range(3)]
+    for throttle in throttles:
+        throttle.ask()
+    assert len(done) == 1
+    qtbot.waitUntil(lambda: len(done) == 3, timeout=1000)
+    assert {n for n, _ in done} == {0, 1, 2}
+    assert min(b - a for (_, a), (_, b) in pairwise(done)) >= TURN * 0.9
+    qtbot.waitUntil(lambda: not any(t.resting for t in throttles), timeout=1000)
+    assert len(done) == 3
+
+
 def test_hidden_curves_rest(panel: CurvesPanel, desk: Desk):
     desk.session.playing = True
     desk.step(5)
-    assert panel._throttle.resting
+    assert all(t.resting for t in panel._throttles)
     panel.hide()
-    assert not panel._throttle.resting
+    assert not any(t.resting for t in panel._throttles)
 
 
 def test_the_theme_reaches_the_curves(panel: CurvesPanel, desk: Desk):

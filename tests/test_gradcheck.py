@@ -523,20 +523,19 @@ def test_large_and_tiny_inputs_accuse_no_gradient(scale: float, loss: losses.Los
 
 
 def everything(trainer: Trainer) -> list[Any]:
-    """All that training hangs on, as bytes: storage, buffers, record, place and order."""
+    """All that training hangs on, as bytes: storage, buffers, record and place."""
     arrays = [
         trainer.network.store,
         trainer.record,
         trainer.x,
         trainer.targets,
-        getattr(trainer, "_order", np.zeros(0)),
     ]
     for run in trainer.network._passes.values():
         arrays += [run.x, run.targets, run.loss.p, run.loss.grad_y]
         for layer in run.layers:
             arrays += [layer.y, layer.grad_x, getattr(layer, "x", np.zeros(0)), getattr(layer, "grad_y", np.zeros(0))]
     flags = [layer.needs_grad_x for layer in trainer.current.layers]
-    names = list(trainer.network._passes), trainer.step_count, trainer.phase, trainer._epoch_drawn, flags
+    names = list(trainer.network._passes), trainer.step_count, trainer.phase, flags
     return [*(array.tobytes() for array in arrays), *names]
 
 

@@ -44,7 +44,10 @@ class CurvesPanel(Panel):
         layout.addWidget(self.loss, 3)
         layout.addWidget(self.accuracy, 2)
         layout.addWidget(self.key)
-        self._throttle = Throttle(self._redraw, self)
+        self._throttles = (
+            Throttle(self._redraw_loss, self, takes_turns=True),
+            Throttle(self._redraw_accuracy, self, takes_turns=True),
+        )
         for plot in self._plots:
             plot.pointed.connect(self._read_values)
 
@@ -64,7 +67,8 @@ class CurvesPanel(Panel):
             rows += [KeyRow(column), *(s.key_row() for s in shown)] if shown else []
         self.accuracy.setVisible(has_classes)
         self.key.set_rows(tuple(rows))
-        self._redraw()
+        self._redraw_accuracy()
+        self._redraw_loss()
 
     def _read(self, column: str) -> Read:
         history = self.session.history
@@ -78,17 +82,24 @@ class CurvesPanel(Panel):
 
     def draw(self, frame: Frame) -> None:
         """While playing, redraw as often as one can read; else at once."""
-        self._throttle.ask(at_once=not self.session.playing)
+        for throttle in self._throttles:
+            throttle.ask(at_once=not self.session.playing)
 
     def hideEvent(self, event: QHideEvent) -> None:
         """What is not seen is not drawn."""
         super().hideEvent(event)
-        self._throttle.stop()
+        for throttle in self._throttles:
+            throttle.stop()
 
-    def _redraw(self) -> None:
+    def _redraw_accuracy(self) -> None:
+        self.accuracy.redraw(len(self.session.history))
+
+    def _redraw_loss(self) -> None:
+        """The loss, and the numbers of both."""
         length = len(self.session.history)
-        for plot in self._plots:
-            plot.redraw(length)
+        for series in self.accuracy.series:
+            series.source.update(length)
+        self.loss.redraw(length)
         self._mark_loss()
         self._read_values()
         self.status_changed.emit(self._status(length))

@@ -207,7 +207,7 @@ class InspectorPanel(Panel):
         undefined = int(np.isnan(values).sum())
         infinite = values.size - int(finite.sum()) - undefined
         parts = [f"{count(n)} {word}" for n, word in ((undefined, "NaN"), (infinite, "infinite")) if n]
-        of = f"of {count(values.size)} entries" if picture.whole else f"of {count(values.size)} cells of the picture"
+        of = f"of {count(values.size)} entries" if picture.whole else f"of {count(values.size)} cells"
         rest = values[finite]
         said = (
             f"the others from {signed(float(rest.min())).strip()} to {signed(float(rest.max())).strip()}"

@@ -20,7 +20,7 @@ from app.widgets.throttle import Throttle
 from engine.frames import Frame
 from engine.protocol import Built
 
-REDRAWS = 15.0  # a second, of up to FEW_CURVES curves
+REDRAWS = 12.0  # a second, of up to FEW_CURVES curves
 
 
 class NormsPanel(Panel):
@@ -43,7 +43,7 @@ class NormsPanel(Panel):
         layout.setSpacing(8)
         layout.addWidget(self.plot, 1)
         layout.addWidget(self.key)
-        self._throttle = Throttle(self._redraw, self, REDRAWS)
+        self._throttle = Throttle(self._redraw, self, REDRAWS, takes_turns=True)
         self.plot.pointed.connect(self._read_values)
 
     def build(self, network: Built) -> None:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from typing import ClassVar
 
 from PySide6.QtCore import QObject, QTimer
+
+TURN = 0.014  # seconds from one turn to the next: less than a frame, so that no frame carries two
 
 
 class Throttle(QObject):
     """Does its work at once when asked, then rests; what is asked for meanwhile is done once, after the rest.
 
-    Its timer stands still when nothing was asked for during the last rest.
+    Its timer stands still when nothing was asked for during the last rest. Those that take turns never work in the
+    same frame, so that several expensive ones do not make it late together.
     """
 
-    def __init__(self, work: Callable[[], None], parent: QObject, per_second: float = 15.0) -> None:
+    _last_turn: ClassVar[float] = 0.0
+
+    def __init__(
+        self, work: Callable[[], None], parent: QObject, per_second: float = 12.0, *, takes_turns: bool = False
+    ) -> None:
         super().__init__(parent)
         self._work = work
         self._waiting = False
-        self._rest = QTimer(self, singleShot=True, interval=round(1000 / per_second))
+        self._takes_turns = takes_turns
+        self._rest = QTimer(self, singleShot=True)
         self._rest.timeout.connect(self._on_rested)
+        self.set_rate(per_second)
 
     @property
     def resting(self) -> bool:
@@ -27,7 +38,7 @@ class Throttle(QObject):
 
     def set_rate(self, per_second: float) -> None:
         """How often the work may be done."""
-        self._rest.setInterval(round(1000 / per_second))
+        self._pause = round(1000 / per_second)
 
     def ask(self, at_once: bool = False) -> None:
         """Have the work done: now if rested or `at_once`, else after the rest."""
@@ -37,16 +48,25 @@ class Throttle(QObject):
         elif self._rest.isActive():
             self._waiting = True
         else:
-            self._work()
-            self._rest.start()
+            self._do()
 
     def stop(self) -> None:
         """Forget what is waiting."""
         self._rest.stop()
         self._waiting = False
 
+    def _do(self) -> None:
+        """Work and rest, or wait for the next turn."""
+        now = time.perf_counter()
+        self._waiting = self._takes_turns and now - Throttle._last_turn < TURN
+        if self._waiting:
+            self._rest.start(round(1000 * TURN))
+            return
+        if self._takes_turns:
+            Throttle._last_turn = now
+        self._rest.start(self._pause)
+        self._work()
+
     def _on_rested(self) -> None:
         if self._waiting:
-            self._waiting = False
-            self._work()
-            self._rest.start()
+            self._do()
