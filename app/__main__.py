@@ -48,7 +48,7 @@ def _open_window(recipe: Recipe, options: argparse.Namespace) -> int:
     from app.engine_process import EngineProcess
     from app.logs import log_file, watch_for_crashes
 
-    engine = EngineProcess(log_file("engine.log"))
+    engine = EngineProcess(log_file("engine.log"), recipe)
     try:
         from PySide6.QtCore import QEvent, QSettings
         from PySide6.QtWidgets import QApplication

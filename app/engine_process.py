@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
 from engine import host, protocol
+from engine.recipe import Recipe
 from engine.shared import FrameSlots
 
 THREAD_SETTINGS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -28,9 +29,9 @@ def _one_blas_thread() -> Iterator[None]:
 
 
 class EngineProcess:
-    """Starts at construction; `close` ends it and frees everything it held."""
+    """Starts at construction, with a recipe to build at once if one is given; `close` ends it and frees all it held."""
 
-    def __init__(self, log_file: str | None = None) -> None:
+    def __init__(self, log_file: str | None = None, recipe: Recipe | None = None) -> None:
         context = multiprocessing.get_context("spawn")
         self.slots = FrameSlots()
         self.connection: Connection
@@ -40,6 +41,9 @@ class EngineProcess:
         with _one_blas_thread():
             self.process.start()
         theirs.close()
+        self.recipe = recipe
+        if recipe is not None:
+            self.send(protocol.Use(recipe))
 
     def send(self, command: protocol.Command) -> None:
         """Send a command; quietly nowhere when the process is gone (its end is noticed elsewhere)."""

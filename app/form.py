@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import pairwise
 from typing import Any, Union, cast
 
@@ -28,9 +28,16 @@ class SpecForm(QWidget):
     edited = Signal(object)
 
     def __init__(
-        self, spec_type: Any, parent: QWidget | None = None, *, hide: Collection[str] = (), nested: bool = False
+        self,
+        spec_type: Any,
+        parent: QWidget | None = None,
+        *,
+        hide: Collection[str] = (),
+        nested: bool = False,
+        first: Callable[[type[Any]], Spec] | None = None,  # the spec a kind begins with when it is chosen
     ) -> None:
         super().__init__(parent)
+        self._first = first or _first_spec
         self._type = spec_type
         self._hide = frozenset(hide)
         self._kinds: tuple[type[Spec], ...] = _struct_classes(inspect.type_info(spec_type))
@@ -81,7 +88,7 @@ class SpecForm(QWidget):
     def _choose_kind(self, kind: type[Spec]) -> None:
         spec = self._remembered.get(kind)
         if spec is None:
-            spec = msgspec.convert(initial(inspect.type_info(kind)), kind)
+            spec = self._first(kind)
         self._keep(spec)
         self._build_body(kind)
         assert self._body is not None
@@ -119,6 +126,11 @@ class SpecForm(QWidget):
     def _keep(self, spec: Spec) -> None:
         self._spec = spec
         self._remembered[type(spec)] = spec
+
+
+def _first_spec(kind: type[Spec]) -> Spec:
+    """A kind with a first value in every field that has no default."""
+    return msgspec.convert(initial(inspect.type_info(kind)), kind)
 
 
 class _Fields(QWidget):

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from app.engine_process import EngineProcess
 from engine import protocol
+from engine.recipe import Recipe
 from engine.shared import FrameSlots
 
 PING_EVERY = 250  # milliseconds
@@ -40,6 +41,11 @@ class EngineLink(QObject):
     def slots(self) -> FrameSlots:
         """The shared memory of the present engine's frames."""
         return self._engine.slots
+
+    @property
+    def first_recipe(self) -> Recipe | None:
+        """The recipe that the present engine was started with."""
+        return self._engine.recipe
 
     @property
     def process_id(self) -> int | None:

@@ -25,16 +25,23 @@ class Panel(QWidget):
     hint: ClassVar[str] = ""  # two sentences for the "?" of its title bar
     area: ClassVar[Literal["left", "centre", "right", "bottom"]]
     order: ClassVar[int] = 0  # among the panels of its area
+    late: ClassVar[bool] = False  # made after the window's first frame: it needs a library that is slow to import
 
     status_changed = Signal(str)  # a short text for the right end of its title bar
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self.setObjectName(type(self).__module__.rpartition(".")[2])
+        self.setObjectName(self.name())
         self.setAccessibleName(self.title)
+        self._built_for: Built | None = None
         session.built.connect(self._on_built)
         session.shown.connect(self._on_shown)
+
+    @classmethod
+    def name(cls) -> str:
+        """The name of its module, such as "flow"."""
+        return cls.__module__.rpartition(".")[2]
 
     def wanted(self) -> tuple[WatchItem, ...]:
         """The tensors this panel wants in frames now."""
@@ -52,6 +59,7 @@ class Panel(QWidget):
         self.session.watch(self, self.wanted() if shown else ())
 
     def _on_built(self, network: Built) -> None:
+        self._built_for = network
         self.build(network)
         self.rewatch()
 
@@ -62,6 +70,9 @@ class Panel(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Watch again, and catch up with the frame shown."""
         super().showEvent(event)
+        network = self.session.network
+        if network is not None and self._built_for is None:  # made after the network
+            self._on_built(network)
         self.rewatch()
         if self.session.frame is not None:
             self.draw(self.session.frame)

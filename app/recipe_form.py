@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Union, cast
 
 import msgspec
@@ -18,6 +19,12 @@ from engine.optimizers import OptimizerSpec
 from engine.recipe import Recipe
 from engine.spec import KindSpec, Spec, members
 
+FAMILIES: dict[str, tuple[type[KindSpec], ...]] = {
+    "data": members(DataSpec),
+    "layer": KINDS,
+    "loss": members(LossSpec),
+    "optimizer": members(OptimizerSpec),
+}
 NOT_OF_THE_RUN = ("format", "weights_draw", "data", "layers", "loss", "optimizer")
 
 
@@ -40,22 +47,14 @@ class RecipeForm(QScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         inside = QWidget(self)
         inside.setProperty("plain", True)
-        layout = QVBoxLayout(inside)
+        layout = self._column = QVBoxLayout(inside)
+        self._inside = inside
         layout.setContentsMargins(2, 4, 6, 4)
         self.setWidget(inside)
         self.heading = QLabel(inside)
         theme.mark(self.heading, "title")
         layout.addWidget(self.heading)
-        self.forms = {
-            "data": _family_form(members(DataSpec), inside),
-            "layer": _family_form(KINDS, inside),
-            "loss": _family_form(members(LossSpec), inside),
-            "optimizer": _family_form(members(OptimizerSpec), inside),
-            "run": SpecForm(Recipe, inside, hide=NOT_OF_THE_RUN),
-        }
-        for name, form in self.forms.items():
-            layout.addWidget(form)
-            form.edited.connect(lambda spec, name=name: self._edit(name, spec))
+        self.forms = _Forms(self._make_form)
         self.problem = QLabel(inside)
         self.problem.setWordWrap(True)
         self.problem.setAccessibleName("Why the last edit was not made")
@@ -63,6 +62,16 @@ class RecipeForm(QScrollArea):
         layout.addWidget(self.problem)
         layout.addStretch(1)
         self._arrange()
+
+    def _make_form(self, name: str) -> SpecForm:
+        """The form of one part, when it is first wanted: the window's start waits for none of the others."""
+        if name == "run":
+            form = SpecForm(Recipe, self._inside, hide=NOT_OF_THE_RUN)
+        else:
+            form = SpecForm(Union[FAMILIES[name]], self._inside, first=default_spec)
+        form.edited.connect(lambda spec: self._edit(name, spec))
+        self._column.insertWidget(self._column.indexOf(self.problem), form)
+        return form
 
     def show_part(self, recipe: Recipe, place: str, index: int, heading: str) -> None:
         """Show the data, the layer `index`, the loss or the training settings of a recipe."""
@@ -133,9 +142,13 @@ class RecipeForm(QScrollArea):
         self.edited.emit(new, key)
 
 
-def _family_form(kinds: tuple[type[KindSpec], ...], parent: QWidget) -> SpecForm:
-    """A form for a family of kinds, which knows a sensible first spec of each."""
-    form = SpecForm(Union[kinds], parent)
-    for kind in reversed(kinds):
-        form.set_spec(default_spec(kind))
-    return form
+class _Forms(dict[str, SpecForm]):
+    """Forms by name, each made when it is first asked for."""
+
+    def __init__(self, make: Callable[[str], SpecForm]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, name: str) -> SpecForm:
+        form = self[name] = self._make(name)
+        return form

@@ -219,7 +219,7 @@ class Session(QObject):
         """A new engine: tell it everything."""
         if self._lost_in_a_row > 1:
             self._take_back("the engine ends whenever it builds this network; this is the last one that stood")
-        if self._lost_in_a_row <= MOST_LOST:
+        if self._lost_in_a_row <= MOST_LOST and self._link.first_recipe != self.recipe:
             self._link.send(protocol.Use(self.recipe, self._state))
         self._send_watch()
 
@@ -260,6 +260,7 @@ class Session(QObject):
 
     def _on_failed(self, event: protocol.Failed) -> None:
         """Whatever was asked for last did not work out."""
+        self._forget_check()
         self.said.emit(event.sentence, True)
 
     def _on_playing(self, event: protocol.Playing) -> None:
@@ -299,9 +300,13 @@ class Session(QObject):
         self._last_taken = time.perf_counter()
         self._link.send(protocol.Taken())
 
-    def _on_lost(self, sentence: str) -> None:
+    def _forget_check(self) -> None:
+        """The running check, if there is one, will not end."""
         if self.checking:
             self._on_checked(protocol.Checked("", 0, (), (), "cancelled", cancelled=True))
+
+    def _on_lost(self, sentence: str) -> None:
+        self._forget_check()
         self._lost_in_a_row += 1
         self._on_playing(protocol.Playing(False))
         self.said.emit(sentence, True)

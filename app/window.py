@@ -44,44 +44,48 @@ EDGE = 8  # pixels around the cards, as wide as the gaps between them
 class Card(QFrame):
     """A frame around a panel; with a small title bar above it unless the panel's dock has one."""
 
-    def __init__(self, panel: Panel, parent: QWidget, *, titled: bool) -> None:
+    def __init__(self, kind: type[Panel], parent: QWidget, *, titled: bool) -> None:
         super().__init__(parent)
         theme.mark(self, "card")
-        column = QVBoxLayout(self)
-        column.setContentsMargins(1, 1, 1, 1)
-        column.setSpacing(0)
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(1, 1, 1, 1)
+        self._column.setSpacing(0)
+        self.title_bar = TitleBar(kind, self if titled else parent)
         if titled:
-            column.addWidget(TitleBar(panel, self))
-        column.addWidget(panel, 1)
+            self._column.addWidget(self.title_bar)
+
+    def hold(self, panel: Panel) -> None:
+        """Take the panel in."""
+        self._column.addWidget(panel, 1)
+        panel.status_changed.connect(self.title_bar.status.setText)
 
 
 class TitleBar(QWidget):
     """The title of a panel; in a dock it is what one drags."""
 
-    def __init__(self, panel: Panel, parent: QWidget) -> None:
+    def __init__(self, kind: type[Panel], parent: QWidget) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         if isinstance(parent, QDockWidget):
             theme.mark(self, "dock-title")
         row = QHBoxLayout(self)
         row.setContentsMargins(11, 7, 8, 3)
-        title, status = QLabel(panel.title), QLabel()
+        title, self.status = QLabel(kind.title), QLabel()
+        self.status.setFont(theme.tabular(self.status.font()))  # before its role: a style forgets a later font
         theme.mark(title, "title")
-        theme.mark(status, "muted")
-        status.setFont(theme.tabular(status.font()))
-        status.setAccessibleName(f"{panel.title}: status")
-        self.setToolTip(panel.hint)
+        theme.mark(self.status, "muted")
+        self.status.setAccessibleName(f"{kind.title}: status")
+        self.setToolTip(kind.hint)
         row.addWidget(title)
         row.addStretch(1)
-        row.addWidget(status)
-        panel.status_changed.connect(status.setText)
+        row.addWidget(self.status)
         if isinstance(parent, QDockWidget):
             close = QToolButton(self)
             close.setText("×")
             close.setAutoRaise(True)
             close.setProperty("role", "quiet")
-            close.setToolTip(f"Close {panel.title}; the View menu brings it back")
-            close.setAccessibleName(f"close {panel.title}")
+            close.setToolTip(f"Close {kind.title}; the View menu brings it back")
+            close.setAccessibleName(f"close {kind.title}")
             close.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             close.clicked.connect(parent.close)
             row.addWidget(close)
@@ -104,8 +108,11 @@ class Window(QMainWindow):
         self._add_transport()
         self.panels: dict[str, Panel] = {}
         self.docks: dict[str, QDockWidget] = {}
-        for kind in find_panels():
-            self._add_panel(kind(session))
+        self._kinds = {kind.name(): kind for kind in find_panels()}
+        self._late: list[tuple[type[Panel], Card]] = []  # panels made after the first frame
+        for kind in self._kinds.values():
+            self._add_panel(kind)
+        session.shown.connect(self._fill_soon)
         self._add_menus()
         self._add_status_line()
         self.reset_layout()
@@ -144,17 +151,35 @@ class Window(QMainWindow):
         self.addToolBar(bar)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
 
-    def _add_panel(self, panel: Panel) -> None:
-        name = panel.objectName()
-        self.panels[name] = panel
-        if panel.area == "centre":
-            self.setCentralWidget(Card(panel, self, titled=True))
-            return
-        dock = QDockWidget(panel.title, self)
-        dock.setObjectName(f"dock-{name}")
-        dock.setTitleBarWidget(TitleBar(panel, dock))
-        dock.setWidget(Card(panel, dock, titled=False))
-        self.docks[name] = dock
+    def _add_panel(self, kind: type[Panel]) -> None:
+        name = kind.name()
+        if kind.area == "centre":
+            card = Card(kind, self, titled=True)
+            self.setCentralWidget(card)
+        else:
+            dock = self.docks[name] = QDockWidget(kind.title, self)
+            dock.setObjectName(f"dock-{name}")
+            card = Card(kind, dock, titled=False)
+            dock.setTitleBarWidget(card.title_bar)
+            dock.setWidget(card)
+        if kind.late:
+            self._late.append((kind, card))
+        else:
+            self._fill(kind, card)
+
+    def _fill(self, kind: type[Panel], card: Card) -> None:
+        self.panels[kind.name()] = panel = kind(self.session, card)
+        card.hold(panel)
+
+    def _fill_late(self) -> None:
+        """Make the panels that the first frame did not wait for."""
+        self.session.shown.disconnect(self._fill_soon)
+        for kind, card in self._late:
+            self._fill(kind, card)
+        self._late.clear()
+
+    def _fill_soon(self) -> None:
+        QTimer.singleShot(0, self, self._fill_late)
 
     def _add_menus(self) -> None:
         menus: dict[str, QMenu] = {}
@@ -192,7 +217,7 @@ class Window(QMainWindow):
         """Every panel in its first place, at its first size."""
         last: dict[str, QDockWidget] = {}
         for name, dock in self.docks.items():
-            area = self.panels[name].area
+            area = self._kinds[name].area
             dock.setFloating(False)
             self.removeDockWidget(dock)
             if area == "bottom" and area in last:

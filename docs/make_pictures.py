@@ -1,4 +1,4 @@
-"""Makes the pictures of this folder anew from the real window: python docs/make_pictures.py"""
+"""Makes the pictures of this folder anew, from the real window: `python docs/make_pictures.py`."""
 
 import os
 

@@ -101,8 +101,13 @@ def reduce_extremes(matrix: Array, rows: int, columns: int) -> Array:
             continue
         blocks = max(limit // 2, 1)
         edges = (np.arange(blocks) * size) // blocks
-        low = np.minimum.reduceat(matrix, edges, axis=axis)
-        high = np.maximum.reduceat(matrix, edges, axis=axis)
+        ends = np.append(edges[1:], size) - 1
+        low = matrix.take(edges, axis)
+        high = low.copy()
+        for offset in range(1, -(-size // blocks)):  # through all blocks at once: many times faster than reduceat
+            entries = matrix.take(np.minimum(edges + offset, ends), axis)
+            np.minimum(low, entries, out=low)
+            np.maximum(high, entries, out=high)
         stacked = np.stack([low, high], axis=axis + 1)
         shape = list(low.shape)
         shape[axis] = 2 * blocks

@@ -242,9 +242,8 @@ class Pong(Message, frozen=True):
 
 
 Command: TypeAlias = Use | Step | Play | Pause | Restart | Watch | Taken | AskCell | Check | CancelCheck | Ping | Quit
-Event: TypeAlias = (
-    Ready | Busy | Built | Adopted | Refused | Failed | FrameReady | Playing | Cell | CheckProgress | Checked | Saved | Pong
-)
+Told: TypeAlias = Ready | Busy | Refused | Failed | Playing | Pong
+Event: TypeAlias = Told | Built | Adopted | FrameReady | Cell | CheckProgress | Checked | Saved
 
 encode = msgspec.msgpack.Encoder().encode
 decode_command: Any = msgspec.msgpack.Decoder(Command).decode

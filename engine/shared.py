@@ -150,6 +150,8 @@ def find_tensor(run: Run, report: Report | None, item: WatchItem) -> NDArray[Any
         judged = report.tensors.get(f"{where}.{name}") if report else None
         if judged is None:
             return None
+        if kind == "difference" and judged.analytic.shape != judged.numeric.shape:
+            return None
         if kind == "difference":
             return np.asarray(judged.analytic - judged.numeric)
         return np.asarray(getattr(judged, kind))

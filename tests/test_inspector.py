@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -128,7 +128,7 @@ def test_a_clicked_cell_stays_and_follows_the_training(panel: InspectorPanel, de
     desk.step(1)
     qtbot.mouseClick(panel.view, Qt.MouseButton.LeftButton, pos=panel.view.cell_rect(3, 4).center().toPoint())
     assert desk.session.selection == Selection("2.W", (3, 4))
-    panel.view.left.emit()
+    QApplication.sendEvent(panel.view, QEvent(QEvent.Type.Leave))
     texts = set()
     for _ in range(3):
         desk.step(1)

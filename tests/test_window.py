@@ -10,7 +10,6 @@ from PySide6.QtCore import QSettings, Qt
 from PySide6.QtGui import QAccessible, QImage
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QToolButton
 from pytestqt.qtbot import QtBot
-from waiting import wait_for_step
 
 from app.actions import ACTIONS, load_recipe, write_recipe
 from app.link import EngineLink
@@ -19,6 +18,8 @@ from app.theme import Appearance, current
 from app.window import Window
 from engine.recipe import Recipe
 from engine.run import Run
+
+from waiting import wait_for_step
 
 
 @pytest.fixture

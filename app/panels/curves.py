@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
@@ -13,11 +13,12 @@ from app.session import Session
 from app.widgets.curve_data import Array, Dense, Read, Sparse
 from app.widgets.key import Key, KeyRow
 from app.widgets.numbers import NONE, count, figures, no_number, percent
-from app.widgets.plot import StepPlot
-from app.widgets.series import Series
 from app.widgets.throttle import Throttle
 from engine.frames import Frame
 from engine.protocol import Built
+
+if TYPE_CHECKING:
+    from app.widgets.plot import StepPlot
 
 TRAIN, VALIDATION = 0, 2  # places in the theme's series
 
@@ -31,9 +32,12 @@ class CurvesPanel(Panel):
         "Point at a step to read its exact values, zoom with the wheel, see all with a double click."
     )
     area: ClassVar[Literal["left", "centre", "right", "bottom"]] = "bottom"
+    late: ClassVar[bool] = True
     order: ClassVar[int] = 0
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        from app.widgets.plot import StepPlot  # here, since pyqtgraph takes as long to import as all else at the start
+
         super().__init__(session, parent)
         self.loss = StepPlot("from zero", "loss over steps", "the loss appears with the first mini-batch")
         self.accuracy = StepPlot("percent", "accuracy over steps", "the accuracy too")
@@ -57,6 +61,8 @@ class CurvesPanel(Panel):
 
     def build(self, network: Built) -> None:
         """New curves for a new network; no accuracy where there are no classes."""
+        from app.widgets.series import Series  # as above
+
         has_classes = "data.labels" in network.tensors
         rows: list[KeyRow] = []
         for plot, column in zip(self._plots, ("loss", "accuracy"), strict=True):

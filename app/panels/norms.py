@@ -14,13 +14,11 @@ from app.session import Session
 from app.widgets.curve_data import Array, Dense, Read
 from app.widgets.key import Key
 from app.widgets.numbers import NONE, count, exponent, ratio
-from app.widgets.plot import FEW_CURVES, StepPlot
-from app.widgets.series import Series
 from app.widgets.throttle import Throttle
 from engine.frames import Frame
 from engine.protocol import Built
 
-REDRAWS = 12.0  # a second, of up to FEW_CURVES curves
+REDRAWS = 12.0  # a second; fewer where there are many curves
 
 
 class NormsPanel(Panel):
@@ -32,9 +30,12 @@ class NormsPanel(Panel):
         "Curves far below the others are layers that hardly learn; a gap is a norm of zero or of no number."
     )
     area: ClassVar[Literal["left", "centre", "right", "bottom"]] = "bottom"
+    late: ClassVar[bool] = True
     order: ClassVar[int] = 1
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        from app.widgets.plot import StepPlot  # here, since pyqtgraph takes as long to import as all else at the start
+
         super().__init__(session, parent)
         self.plot = StepPlot("log", "gradient norm per layer over steps", "the norms appear with the first mini-batch")
         self.key = Key(value_text="0.00e-00")
@@ -48,6 +49,9 @@ class NormsPanel(Panel):
 
     def build(self, network: Built) -> None:
         """A curve for each layer that has parameters."""
+        from app.widgets.plot import FEW_CURVES  # as above
+        from app.widgets.series import Series
+
         layers = [(i, layer) for i, layer in enumerate(network.layers) if layer.parameters]
         series = tuple(
             Series(f"{i} {layer.title}", Dense(self._read(i, tuple(layer.parameters))), number, tag=str(i))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QBrush
+from PySide6.QtGui import QBrush, QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -70,10 +70,6 @@ class VerdictModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             error = tiny(row.error) if row.error == row.error else NONE
             return (row.address, verdict_text(row.verdict), error)[column]
-        if role == Qt.ItemDataRole.ForegroundRole and column == 1:
-            return themes.current().color(COLORS.get(row.verdict, "muted"))
-        if role == Qt.ItemDataRole.FontRole and column != 1:
-            return themes.mono_font(0.95)
         if role == Qt.ItemDataRole.TextAlignmentRole:
             side = Qt.AlignmentFlag.AlignRight if column == 2 else Qt.AlignmentFlag.AlignLeft
             return int(side | Qt.AlignmentFlag.AlignVCenter)
@@ -83,11 +79,19 @@ class VerdictModel(QAbstractTableModel):
 
 
 class VerdictDelegate(QStyledItemDelegate):
-    """Keeps a verdict's colour in the chosen row, which the stylesheet would take away."""
+    """Colours the verdicts, also in the chosen row.
+
+    Colours and fonts do not come through the model's `data`: Qt's own objects sent that way have crashed PySide 6.10.
+    """
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
-        """A lit background in place of the selection's."""
+        """The verdict in its colour, the rest in figures of one width; a lit background in place of the selection's."""
         super().initStyleOption(option, index)
+        if index.column() == 1:
+            verdict = cast(VerdictModel, index.model()).rows[index.row()].verdict
+            option.palette.setColor(QPalette.ColorRole.Text, themes.current().color(COLORS.get(verdict, "muted")))
+        else:
+            option.font = themes.mono_font(0.95)
         if option.state & QStyle.StateFlag.State_Selected:
             option.state &= ~QStyle.StateFlag.State_Selected
             option.backgroundBrush = QBrush(themes.current().color("lit"))

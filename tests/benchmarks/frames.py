@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import report
 from PySide6.QtWidgets import QApplication
 
 from app import cli, theme
@@ -25,6 +24,8 @@ from app.link import EngineLink
 from app.session import Session
 from app.window import Window
 from engine.recipe import Recipe
+
+import report
 
 MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist"
 ROUNDS = 3

@@ -1,0 +1,43 @@
+"""Pictures of tensors: what is reduced keeps every extreme and every NaN."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.frames import as_matrix, reduce_extremes
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(2, 24), st.integers(2, 24), st.integers(0, 99))
+def test_a_reduced_picture_fits_and_holds_the_extremes_in_their_places(
+    rows: int, columns: int, most_rows: int, most_columns: int, seed: int
+) -> None:
+    matrix = np.random.default_rng(seed).normal(size=(rows, columns))
+    small = reduce_extremes(matrix, most_rows, most_columns)
+    assert small.shape[0] <= max(most_rows, 2)
+    assert small.shape[1] <= max(most_columns, 2)
+    assert small.min() == matrix.min()
+    assert small.max() == matrix.max()
+    spike_row, spike_column = rows // 2, columns // 2
+    matrix[spike_row, spike_column] = 1e6
+    row, column = np.argwhere(reduce_extremes(matrix, most_rows, most_columns) == 1e6)[0]
+    assert abs((row + 0.5) / small.shape[0] - (spike_row + 0.5) / rows) <= 2 / small.shape[0]
+    assert abs((column + 0.5) / small.shape[1] - (spike_column + 0.5) / columns) <= 2 / small.shape[1]
+
+
+def test_a_matrix_that_fits_is_shown_entry_by_entry() -> None:
+    matrix = np.arange(12.0).reshape(3, 4)
+    assert reduce_extremes(matrix, 3, 4) is matrix
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_one_bad_entry_in_a_large_tensor_is_seen(bad: float) -> None:
+    matrix = np.zeros((1000, 700), np.float32)
+    matrix[613, 401] = bad
+    assert not np.isfinite(reduce_extremes(matrix, 96, 128)).all()
+
+
+def test_any_tensor_is_laid_out_as_a_matrix() -> None:
+    assert as_matrix(np.zeros(5)).shape == (5, 1)
+    assert as_matrix(np.zeros((2, 3, 4))).shape == (2, 12)
