@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, QSize, Qt, QTimer
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -321,15 +322,20 @@ class Window(QMainWindow):
 
 
 class KeyGuard(QObject):
-    """Lets lists, choices and buttons that were reached with Tab keep the keys they understand."""
+    """Lets lists, choices and buttons keep the keys they understand; all others stay the transport's."""
 
-    KEYS = (Qt.Key.Key_Space, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home)
+    UP_AND_DOWN = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home)
+    OWN_KEYS: ClassVar[dict[type[QWidget], tuple[Qt.Key, ...]]] = {
+        QAbstractItemView: UP_AND_DOWN,
+        QComboBox: (*UP_AND_DOWN, Qt.Key.Key_Space),
+        QAbstractButton: (Qt.Key.Key_Space,),
+    }
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Accept the override of a shortcut for such controls."""
-        if event.type() == QEvent.Type.ShortcutOverride:
-            own = (QAbstractItemView, QComboBox, QAbstractButton)
-            if isinstance(watched, own) and event.key() in self.KEYS and not event.modifiers():  # type: ignore[attr-defined]
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride and not event.modifiers():
+            own = any(isinstance(watched, kind) and event.key() in keys for kind, keys in self.OWN_KEYS.items())
+            if own:
                 event.accept()
                 return True
         return False

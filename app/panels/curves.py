@@ -39,8 +39,8 @@ class CurvesPanel(Panel):
         from app.widgets.plot import StepPlot  # here, since pyqtgraph takes as long to import as all else at the start
 
         super().__init__(session, parent)
-        self.loss = StepPlot("from zero", "loss over steps", "the loss appears with the first mini-batch")
-        self.accuracy = StepPlot("percent", "accuracy over steps", "the accuracy too")
+        self.loss = StepPlot("from zero", "loss over steps", "no step yet")
+        self.accuracy = StepPlot("percent", "accuracy over steps", "")
         self.key = Key(value_text="0.000000")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(6, 0, 6, 4)

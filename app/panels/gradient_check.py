@@ -86,6 +86,8 @@ class GradientCheckPanel(Panel):
             self.mode_box.setItemData(self.mode_box.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setToolTip("Give this check up")
+        for button in (self.check_button, self.cancel_button):
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the keys to the transport
         self.progress = QProgressBar()
         self.progress.setAccessibleName("progress of the check")
         self.progress.setFont(themes.tabular(self.progress.font()))

@@ -37,7 +37,7 @@ class NormsPanel(Panel):
         from app.widgets.plot import StepPlot  # here, since pyqtgraph takes as long to import as all else at the start
 
         super().__init__(session, parent)
-        self.plot = StepPlot("log", "gradient norm per layer over steps", "the norms appear with the first mini-batch")
+        self.plot = StepPlot("log", "gradient norm per layer over steps", "no step yet")
         self.key = Key(value_text="0.00e-00")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(6, 0, 6, 4)

@@ -33,7 +33,7 @@ class LayerButtons(QWidget):
         self.add.setToolTip("Add a layer after the chosen card")
         self.add.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.add.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.add.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.add.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.menu = self._make_menu()
         self.add.setMenu(self.menu)
         layout = QHBoxLayout(self)
@@ -63,7 +63,7 @@ class LayerButtons(QWidget):
         button = QToolButton(self)
         button.setDefaultAction(action)
         button.setAccessibleName(action.text())
-        button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         return button
 
     def _make_menu(self) -> QMenu:
