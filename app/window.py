@@ -25,7 +25,7 @@ from PySide6.QtWidgets import (
 )
 
 from app import theme
-from app.actions import ACTIONS, load_recipe
+from app.actions import ACTIONS, Action, load_recipe
 from app.icons import icon
 from app.link import EngineLink
 from app.panel import Panel, find_panels
@@ -138,9 +138,14 @@ class Window(QMainWindow):
         made.setStatusTip("")
         if command.icon:
             made.setIcon(icon(command.icon, theme.current()))
-        made.triggered.connect(partial(command.run, self))
+        made.triggered.connect(partial(self._obey, command))
         self.addAction(made)
         return made
+
+    def _obey(self, command: Action, _: bool = False) -> None:
+        """Carry a command out; what was said before is over."""
+        self.say("", False)
+        command.run(self)
 
     def _add_transport(self) -> None:
         bar = QToolBar("Transport", self)
@@ -207,9 +212,12 @@ class Window(QMainWindow):
         self.session.said.connect(self.say)
 
     def say(self, sentence: str, wrong: bool) -> None:
-        """Show one sentence in the line at the bottom."""
-        self.message.setText(("⚠  " if wrong else "") + sentence[:1].upper() + sentence[1:])
+        """Show one sentence in the line at the bottom, until the next command."""
+        starts_with_word = sentence.partition(" ")[0].isalpha()  # not with the path of a field
+        text = sentence[:1].upper() + sentence[1:] if starts_with_word else sentence
+        self.message.setText(f"⚠  {text}" if wrong else text)
         self.message.setToolTip(sentence)
+        self.facts.setVisible(not wrong)  # a sentence needs the room
         theme.mark(self.message, "alert" if wrong else "muted")
 
     # --- layout -------------------------------------------------------------------------------
