@@ -29,4 +29,6 @@ def test_signals_and_event_loops_lose_no_reference_to_none_or_true(qapp: QApplic
         qapp.processEvents()
     after = [sys.getrefcount(thing) for thing in (None, True, False)]
     assert heard == 400
-    assert all(now > then - 50 for now, then in zip(after, before, strict=True)), (before, after)
+    # From Python 3.12 on these objects never die, and their counts, beyond 2**30, mean no number of references.
+    lost = [then - now for now, then in zip(after, before, strict=True) if now < 2**30]
+    assert all(count < 50 for count in lost), (before, after)
