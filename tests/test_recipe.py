@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import Recipe, RecipeError, Trainer
+from engine.datasets import Digits, Samples
 from engine.recipe import only_live_fields_differ, validated
 
 EXAMPLE = (
@@ -108,6 +110,20 @@ def test_what_cannot_be_built_is_refused_with_layer_shapes_and_cure(name: str) -
         Trainer(Recipe.from_json(text))
     for word in words:
         assert word in str(refusal.value)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_not_a_number_in_the_data_is_refused(bad: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    load = Digits.load
+
+    def damaged(self: Digits, rng: np.random.Generator) -> Samples:
+        samples = load(self, rng)
+        samples.x[3, 4] = bad
+        return samples
+
+    monkeypatch.setattr(Digits, "load", damaged)
+    with pytest.raises(RecipeError, match="data: the samples hold NaN or infinity"):
+        Trainer(Recipe.from_json(EXAMPLE))
 
 
 def test_not_a_number_in_a_setting_is_refused_even_when_made_in_code() -> None:
