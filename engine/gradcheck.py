@@ -84,6 +84,8 @@ def _copies(trainer: Trainer, batch: tuple[Any, Any] | None) -> tuple[Network, N
     for _ in range(2):
         network = Network(trainer.recipe, trainer.network.shapes[0], "float64")
         network.parameters[...] = trainer.network.parameters
+        network.buffers[...] = trainer.network.buffers
+        network.drawn_for = trainer.step_count + (trainer.phase is None)
         networks.append(network)
     x, targets = trainer.minibatch(batch)
     kind = np.float64 if targets.dtype.kind == "f" else targets.dtype

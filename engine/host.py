@@ -347,7 +347,7 @@ def describe(run: Run) -> protocol.Built:
         tensors=trainer.tensor_infos,
         columns=run.history.columns,
         loss_title=recipe.loss.title(),
-        loss_convention=recipe.loss.convention,
+        loss_convention=recipe.loss.averaging,
         loss_formulas=recipe.loss.formulas,
         update_formula=recipe.optimizer.formulas.get("update", ""),
         batches=trainer.batches,

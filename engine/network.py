@@ -1,4 +1,4 @@
-"""A network built from a recipe: one flat array for all parameters, and a pass for each batch size."""
+"""A network built from a recipe: one flat array for all parameters, one for buffers, a pass for each batch size."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def check_outputs(recipe: Recipe, outputs: Shape, samples: Samples) -> None:
 
 @dataclass(frozen=True)
 class Slot:
-    """Where one parameter tensor lies in the flat arrays."""
+    """Where one parameter tensor, or one buffer, lies in the flat arrays."""
 
     layer: int
     role: str
@@ -75,6 +75,16 @@ class Slot:
         return flat[self.start : self.start + self.parameter.size].reshape(self.parameter.shape)
 
 
+def lay_out(tensors: list[dict[str, Parameter]]) -> tuple[list[Slot], int]:
+    """Places in a flat array for the tensors of each layer by role, and the length of the array."""
+    slots, end = [], 0
+    for layer, by_role in enumerate(tensors):
+        for role, parameter in by_role.items():
+            slots.append(Slot(layer, role, parameter, end))
+            end += -(-parameter.size // ALIGN) * ALIGN
+    return slots, end
+
+
 @dataclass
 class Pass:
     """The layers and the loss with buffers for one batch size, all on the network's parameters."""
@@ -83,24 +93,25 @@ class Pass:
     loss: Loss
     x: Array
     targets: Array
+    drawing: list[Layer]  # the layers that want `prepare`
 
 
 class Network:
     """Layers on flat storage. `store` (3 + slots, P): parameters, gradients, updates, then the optimizer's slots.
 
+    `buffers` (N,) holds what layers keep without training it; `buffers_before` the same before the last `begin`.
+    `begins` says whether any layer needs `begin` before a training mini-batch.
+
     Raises RecipeError where the layers cannot follow each other or would not fit in memory.
     """
 
     def __init__(self, recipe: Recipe, shape: Shape, dtype: str | None = None) -> None:
-        self.recipe = recipe
+        self._recipe = recipe
         self.dtype = np.dtype(dtype or recipe.dtype)
         self.shapes = shape_chain(recipe, shape)
-        self.slots: list[Slot] = []
-        end = 0
-        for index, spec in enumerate(recipe.layers):
-            for role, parameter in spec.parameters(self.shapes[index]).items():
-                self.slots.append(Slot(index, role, parameter, end))
-                end += -(-parameter.size // ALIGN) * ALIGN
+        inputs = list(zip(recipe.layers, self.shapes, strict=False))
+        self.slots, end = lay_out([spec.parameters(shape) for spec, shape in inputs])
+        self.buffer_slots, buffers = lay_out([spec.buffers(shape) for spec, shape in inputs])
         if end > MAX_PARAMETERS:
             raise RecipeError(
                 f"layers: the network would have {end:,} parameters, more than the {MAX_PARAMETERS:,} that are "
@@ -109,7 +120,25 @@ class Network:
         self.store: Array = np.zeros((3 + recipe.optimizer.slots, end), self.dtype)
         self.parameters, self.gradients, self.updates = self.store[:3]
         self.optimizer_slots = self.store[3:]
+        self.buffers: Array = np.zeros(buffers, self.dtype)
+        self._reset_buffers()
+        self.buffers_before = self.buffers.copy()
+        self.drawn_for = 1  # the step whose random numbers the layers hold
         self._passes: dict[int, Pass] = {}
+        self.begins = bool(self.buffer_slots)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe; one that differs in live fields only may be set, and the layers go on with it."""
+        return self._recipe
+
+    @recipe.setter
+    def recipe(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        for run in self._passes.values():
+            for layer, spec in zip(run.layers, recipe.layers, strict=True):
+                if layer.spec != spec:
+                    layer.adopt(spec)
 
     def initialize(self) -> None:
         """Draw every parameter from the recipe's seed and draw; each layer has a random stream of its own."""
@@ -119,6 +148,14 @@ class Network:
             for slot in self.slots_of(layer):
                 p = slot.parameter
                 slot.view(self.parameters)[...] = p.initializer.draw(rng, p.shape, p.fan_in, p.fan_out)
+        self._reset_buffers()
+
+    def _reset_buffers(self) -> None:
+        """Give every buffer its first value."""
+        rng = random_stream(self.recipe.seed, INIT)  # of no use to the constants that buffers start with
+        for slot in self.buffer_slots:
+            p = slot.parameter
+            slot.view(self.buffers)[...] = p.initializer.draw(rng, p.shape, p.fan_in, p.fan_out)
 
     def slots_of(self, layer: int) -> Iterator[Slot]:
         """The parameter tensors of one layer."""
@@ -138,15 +175,28 @@ class Network:
         for index, spec in enumerate(self.recipe.layers):
             layer = spec.build(self.shapes[index], batch, self.dtype)
             slots = list(self.slots_of(index))
+            layer.stream_key = (self.recipe.seed, index)
             layer.attach(
                 {slot.role: slot.view(self.parameters) for slot in slots},
                 {slot.role: slot.view(self.gradients) for slot in slots},
             )
+            layer.attach_buffers({s.role: s.view(self.buffers) for s in self.buffer_slots if s.layer == index})
             built.append(layer)
         outputs = self.shapes[-1][0]
         loss = self.recipe.loss.build(outputs, batch, self.dtype)
         x = np.zeros((batch, *self.shapes[0]), self.dtype)
-        return Pass(built, loss, x, np.zeros(0))
+        run = Pass(built, loss, x, np.zeros(0), [layer for layer in built if layer.draws])
+        for layer in run.drawing:
+            layer.prepare(self.drawn_for)
+            self.begins = True
+        return run
+
+    def begin(self, run: Pass, step: int) -> None:
+        """Make ready for training mini-batch `step` on this pass: keep the buffers as they are, draw anew."""
+        np.copyto(self.buffers_before, self.buffers)
+        self.drawn_for = step
+        for layer in run.drawing:
+            layer.prepare(step)
 
     def apply(self, x: Array) -> Array:
         """The output for any number of samples, (N, *in) → (N, out); touches no buffer of training."""

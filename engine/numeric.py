@@ -238,6 +238,10 @@ class Landscape:
             if sides is not None and base is not None:
                 flipped += np.count_nonzero(sides.reshape(count, -1) != base.reshape(1, -1), axis=1)
             rows = replay(layer, rows, count)
+        sides = self.criterion.decisions(rows, self.targets[np.tile(np.arange(self.batch), count)])
+        base = self.criterion.decisions(self.inputs[-1], self.targets)
+        if sides is not None and base is not None:
+            flipped += np.count_nonzero(sides.reshape(count, -1) != base.reshape(1, -1), axis=1)
         return self._losses(rows, len(self.layers), *self._whole(np.arange(count)), count), flipped
 
     # --- rounding noise ---------------------------------------------------------------------------

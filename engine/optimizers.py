@@ -1,7 +1,11 @@
-"""Optimizers: from gradients to an update of the parameters, as a few operations on flat arrays."""
+"""Optimizers: from gradients to an update of the parameters, as a few operations on flat arrays.
+
+All mean what PyTorch's mean: slots start at 0, weight decay is added to the gradient (AdamW's to the parameters).
+"""
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union
 
 import numpy as np
@@ -11,47 +15,248 @@ from numpy.typing import NDArray
 from engine.spec import LIVE, KindSpec, Rate, members
 
 Array = NDArray[Any]
+Momentum = Annotated[
+    float, Meta(ge=0.0, lt=1.0, title="momentum", description="How much of the last update goes on", extra=LIVE)
+]
+WeightDecay = Annotated[
+    float, Meta(ge=0.0, le=1e6, title="weight decay", description="Pulls every parameter towards 0", extra=LIVE)
+]
+Epsilon = Annotated[
+    float, Meta(ge=1e-30, le=1.0, title="eps", description="Added to what is divided by; so it is never 0", extra=LIVE)
+]
 
 
 class OptimizerSpec(KindSpec, frozen=True, kw_only=True):
     """The description of an optimizer; it holds no state of its own: `slots` flat arrays are handed to it."""
 
     lr: Rate = 0.1
-    formulas: ClassVar[dict[str, str]] = {}
+
+    formula: ClassVar[str] = ""
+
+    @property
+    def formulas(self) -> dict[str, str]:
+        """What "update" computes, as text."""
+        return {"update": self.formula}
 
     @property
     def slots(self) -> int:
-        """How many arrays of state it keeps per parameter."""
+        """How many arrays of state it keeps per parameter; the same whatever its live fields are."""
         return 0
 
-    def update(self, gradient: Array, update: Array, slots: Array) -> None:
-        """Write the update Δθ for `gradient`, both (P,); `slots` (slots, P) is its memory."""
+    def update(self, gradient: Array, parameters: Array, update: Array, slots: Array, step: int, lr: float) -> None:
+        """Write the update Δθ for `gradient` into `update`, both (P,); only it and `slots` (slots, P) are written.
+
+        `step` counts from 1; `lr` is what the schedule makes of `self.lr`.
+        """
         raise NotImplementedError
 
 
+def with_decay(formula: str, weight_decay: float) -> str:
+    """The formula with the decayed gradient in place of the gradient, where there is a decay."""
+    return "g = grad_θ + weight_decay·θ,  " + formula.replace("grad_θ", "g") if weight_decay else formula
+
+
+def decayed(gradient: Array, parameters: Array, weight_decay: float, out: Array) -> Array:
+    """g + weight_decay·θ, written into `out`; the gradient itself where there is no decay."""
+    if not weight_decay:
+        return gradient
+    np.multiply(parameters, weight_decay, out=out)
+    return np.add(out, gradient, out=out)
+
+
+def blend(average: Array, values: Array, keep: float) -> None:
+    """average ← keep·average + (1 − keep)·values, without another array."""
+    np.subtract(average, values, out=average)
+    np.multiply(average, keep, out=average)
+    np.add(average, values, out=average)
+
+
+def blend_squares(average: Array, values: Array, keep: float, room: Array) -> None:
+    """average ← keep·average + (1 − keep)·values²; `room` is written, and may be `values` itself."""
+    np.multiply(average, keep, out=average)
+    np.multiply(values, values, out=room)
+    np.multiply(room, 1.0 - keep, out=room)
+    np.add(average, room, out=average)
+
+
 class SGD(OptimizerSpec, frozen=True, kw_only=True):
-    """Stochastic gradient descent: v ← momentum·v + g, Δθ = −lr·v (as PyTorch's SGD; v starts at 0)."""
+    """Stochastic gradient descent: v ← momentum·v + g, Δθ = −lr·v; Nesterov: Δθ = −lr·(g + momentum·v)."""
 
-    momentum: Annotated[
-        float,
-        Meta(ge=0.0, lt=1.0, title="momentum", description="How much of the last update goes on", extra=LIVE),
-    ] = 0.0
+    momentum: Momentum = 0.0
+    nesterov: Annotated[
+        bool, Meta(title="Nesterov", description="Look ahead along the momentum; nothing without it", extra=LIVE)
+    ] = False
+    weight_decay: WeightDecay = 0.0
 
-    formulas: ClassVar[dict[str, str]] = {"update": "v ← momentum·v + grad_θ,  θ ← θ − lr·v"}
+    formula: ClassVar[str] = "v ← momentum·v + grad_θ,  θ ← θ − lr·v"
+
+    @property
+    def formulas(self) -> dict[str, str]:
+        """The update, with Nesterov and the decay where they are on."""
+        text = self.formula.removesuffix("v") + "(grad_θ + momentum·v)" if self.nesterov else self.formula
+        return {"update": with_decay(text, self.weight_decay)}
 
     @property
     def slots(self) -> int:
         """One: the velocity v. Kept without momentum too, so that momentum may change in mid-run."""
         return 1
 
-    def update(self, gradient: Array, update: Array, slots: Array) -> None:
-        """v ← momentum·v + g, Δθ = −lr·v."""
-        velocity = slots[0]
+    def update(self, gradient: Array, parameters: Array, update: Array, slots: Array, step: int, lr: float) -> None:
+        """g ← g + weight_decay·θ; v ← momentum·v + g; Δθ = −lr·v, with Nesterov −lr·(g + momentum·v)."""
+        velocity, momentum = slots[0], self.momentum
+        if self.weight_decay:
+            gradient = decayed(gradient, parameters, self.weight_decay, update)
+        if momentum:
+            np.multiply(velocity, momentum, out=velocity)
+            np.add(velocity, gradient, out=velocity)
+            if self.nesterov and momentum > 1e-12:  # below, what it adds is lost in rounding
+                np.multiply(gradient, 1.0 / momentum, out=update)  # momentum·(g/momentum + v) needs no second array
+                np.add(update, velocity, out=update)
+                lr, gradient = lr * momentum, update
+            else:
+                gradient = velocity
+        np.multiply(gradient, -lr, out=update)
+
+
+class AdaGrad(OptimizerSpec, frozen=True, kw_only=True, tag="adagrad"):
+    """Steps shrink where gradients have been large: s ← s + g², Δθ = −lr·g / (√s + eps) (Duchi et al. 2011)."""
+
+    lr: Rate = 0.01
+    eps: Epsilon = 1e-10
+    weight_decay: WeightDecay = 0.0
+
+    formula: ClassVar[str] = "s ← s + grad_θ²,  θ ← θ − lr·grad_θ / (√s + eps)"
+
+    @property
+    def formulas(self) -> dict[str, str]:
+        """The update, with the decay where it is on."""
+        return {"update": with_decay(self.formula, self.weight_decay)}
+
+    @property
+    def slots(self) -> int:
+        """Two: the sum of squares s, and room for the decayed gradient."""
+        return 2
+
+    def update(self, gradient: Array, parameters: Array, update: Array, slots: Array, step: int, lr: float) -> None:
+        """g ← g + weight_decay·θ; s ← s + g²; Δθ = −lr·g / (√s + eps)."""
+        squares, room = slots
+        gradient = decayed(gradient, parameters, self.weight_decay, room)
+        np.multiply(gradient, gradient, out=update)
+        np.add(squares, update, out=squares)
+        np.sqrt(squares, out=update)
+        np.add(update, self.eps, out=update)
+        np.divide(gradient, update, out=update)
+        np.multiply(update, -lr, out=update)
+
+
+class RMSProp(OptimizerSpec, frozen=True, kw_only=True):
+    """Steps scaled by a running mean of squares: s ← alpha·s + (1 − alpha)·g², Δθ = −lr·g / (√s + eps)."""
+
+    lr: Rate = 0.01
+    alpha: Annotated[
+        float, Meta(ge=0.0, lt=1.0, title="alpha", description="How slowly the mean of squares forgets", extra=LIVE)
+    ] = 0.99
+    eps: Epsilon = 1e-8
+    momentum: Momentum = 0.0
+    weight_decay: WeightDecay = 0.0
+
+    formula: ClassVar[str] = "s ← alpha·s + (1 − alpha)·grad_θ²,  v ← momentum·v + grad_θ / (√s + eps),  θ ← θ − lr·v"
+
+    @property
+    def formulas(self) -> dict[str, str]:
+        """The update, with the decay where it is on."""
+        return {"update": with_decay(self.formula, self.weight_decay)}
+
+    @property
+    def slots(self) -> int:
+        """Three: the mean of squares s, the velocity v, and room for the decayed gradient."""
+        return 3
+
+    def update(self, gradient: Array, parameters: Array, update: Array, slots: Array, step: int, lr: float) -> None:
+        """g ← g + weight_decay·θ; s ← alpha·s + (1 − alpha)·g²; v ← momentum·v + g / (√s + eps); Δθ = −lr·v."""
+        squares, velocity, room = slots
+        gradient = decayed(gradient, parameters, self.weight_decay, room)
+        blend_squares(squares, gradient, self.alpha, update)
+        np.sqrt(squares, out=update)
+        np.add(update, self.eps, out=update)
+        np.divide(gradient, update, out=update)
         if self.momentum:
             np.multiply(velocity, self.momentum, out=velocity)
-            np.add(velocity, gradient, out=velocity)
-            gradient = velocity
-        np.multiply(gradient, -self.lr, out=update)
+            np.add(velocity, update, out=velocity)
+            np.copyto(update, velocity)
+        np.multiply(update, -lr, out=update)
+
+
+class _Adam(OptimizerSpec, frozen=True, kw_only=True):
+    """What Adam and AdamW share; they differ in what the weight decay is added to."""
+
+    lr: Rate = 0.001
+    beta1: Annotated[
+        float, Meta(ge=0.0, lt=1.0, title="beta 1", description="How slowly the mean gradient forgets", extra=LIVE)
+    ] = 0.9
+    beta2: Annotated[
+        float, Meta(ge=0.0, lt=1.0, title="beta 2", description="How slowly the mean of squares forgets", extra=LIVE)
+    ] = 0.999
+    eps: Epsilon = 1e-8
+
+    @property
+    def slots(self) -> int:
+        """Two: the running means m of g and v of g²."""
+        return 2
+
+    def _adapt(self, gradient: Array, update: Array, slots: Array, step: int, lr: float) -> None:
+        """m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; Δθ = −lr·m̂ / (√v̂ + eps), m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ).
+
+        √v̂ + eps is (√v + eps·√(1 − β₂ᵗ)) / √(1 − β₂ᵗ): so the corrections cost nothing.
+        """
+        mean, squares = slots
+        blend(mean, gradient, self.beta1)
+        blend_squares(squares, gradient, self.beta2, update)
+        correction = sqrt(1.0 - self.beta2**step)
+        np.sqrt(squares, out=update)
+        np.add(update, self.eps * correction, out=update)
+        np.divide(mean, update, out=update)
+        np.multiply(update, -lr * correction / (1.0 - self.beta1**step), out=update)
+
+
+class Adam(_Adam, frozen=True, kw_only=True):
+    """Running means of g and g², corrected for their start at 0: Δθ = −lr·m̂ / (√v̂ + eps) (Kingma and Ba 2015)."""
+
+    weight_decay: WeightDecay = 0.0
+
+    formula: ClassVar[str] = "m ← β₁m + (1 − β₁)grad_θ,  v ← β₂v + (1 − β₂)grad_θ²,  θ ← θ − lr·m̂ / (√v̂ + eps)"
+
+    @property
+    def formulas(self) -> dict[str, str]:
+        """The update, with the decay where it is on."""
+        return {"update": with_decay(self.formula, self.weight_decay)}
+
+    def update(self, gradient: Array, parameters: Array, update: Array, slots: Array, step: int, lr: float) -> None:
+        """g ← g + weight_decay·θ; then as Adam."""
+        gradient = decayed(gradient, parameters, self.weight_decay, update)
+        self._adapt(gradient, update, slots, step, lr)
+
+
+class AdamW(_Adam, frozen=True, kw_only=True, tag="adamw"):
+    """Adam with the weight decay apart from the gradient: Δθ = −lr·weight_decay·θ − lr·m̂ / (√v̂ + eps)."""
+
+    weight_decay: WeightDecay = 0.01
+
+    formula: ClassVar[str] = (
+        "m ← β₁m + (1 − β₁)grad_θ,  v ← β₂v + (1 − β₂)grad_θ²,  θ ← θ − lr·weight_decay·θ − lr·m̂ / (√v̂ + eps)"
+    )
+
+    @property
+    def slots(self) -> int:
+        """Three: the running means m of g and v of g², and room for the decay."""
+        return 3
+
+    def update(self, gradient: Array, parameters: Array, update: Array, slots: Array, step: int, lr: float) -> None:
+        """Adam's update, and −lr·weight_decay·θ (Loshchilov and Hutter 2019)."""
+        self._adapt(gradient, update, slots[:2], step, lr)
+        if self.weight_decay:
+            np.multiply(parameters, -lr * self.weight_decay, out=slots[2])
+            np.add(update, slots[2], out=update)
 
 
 if TYPE_CHECKING:

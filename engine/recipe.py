@@ -11,10 +11,12 @@ import msgspec
 from msgspec import Meta
 
 from engine import layers as layer_kinds
+from engine.clipping import AnyClipping, NoClipping
 from engine.datasets import AnyData, Digits
 from engine.layers import LayerSpec
 from engine.losses import AnyLoss, SoftmaxCrossEntropy
 from engine.optimizers import SGD, AnyOptimizer
+from engine.schedules import AnySchedule, ConstantRate
 from engine.spec import KindSpec, RecipeError, Spec, members
 
 if TYPE_CHECKING:
@@ -41,6 +43,10 @@ class Recipe(Spec, frozen=True, kw_only=True):
     layers: Annotated[tuple[AnyLayer, ...], Meta(min_length=1, max_length=200, title="layers")]
     loss: AnyLoss = SoftmaxCrossEntropy()
     optimizer: AnyOptimizer = SGD()
+    schedule: Annotated[
+        AnySchedule, Meta(title="schedule", description="What becomes of the learning rate from step to step")
+    ] = ConstantRate()
+    clip: Annotated[AnyClipping, Meta(title="clip", description="Limits gradients that are too large")] = NoClipping()
     batch_size: Annotated[int, Meta(ge=1, le=1_000_000, title="batch size", description="Samples a mini-batch")] = 32
 
     @classmethod
@@ -61,6 +67,8 @@ class Recipe(Spec, frozen=True, kw_only=True):
             )
         try:
             return msgspec.convert(raw, cls)
+        except RecursionError as error:
+            raise RecipeError(_not_json(error)) from None
         except msgspec.ValidationError as error:
             raise RecipeError(" ".join(_sentence(str(error), raw).split())) from None
 
@@ -96,12 +104,20 @@ def validated(recipe: Recipe) -> Recipe:
 
 def only_live_fields_differ(old: Recipe, new: Recipe) -> bool:
     """Whether the step from `old` to `new` can be taken in mid-run."""
-    neutral = msgspec.structs.replace(new, optimizer=old.optimizer, name=old.name)
-    if neutral != old or type(new.optimizer) is not type(old.optimizer):
+    return _live_step(msgspec.structs.replace(old, name=new.name), new)
+
+
+def _live_step(old: Any, new: Any) -> bool:
+    """Whether two values are the same but for live fields of specs of the same kinds, however deep inside."""
+    if old == new:
+        return True
+    if isinstance(old, tuple) and isinstance(new, tuple) and len(old) == len(new):
+        return all(map(_live_step, old, new))
+    if not isinstance(old, Spec) or type(old) is not type(new):
         return False
     return all(
-        getattr(old.optimizer, field.name) == getattr(new.optimizer, field.name) or is_live(field.type)
-        for field in msgspec.structs.fields(old.optimizer)
+        is_live(field.type) or _live_step(getattr(old, field.name), getattr(new, field.name))
+        for field in msgspec.structs.fields(old)
     )
 
 
@@ -144,9 +160,15 @@ def _sentence(message: str, raw: Any) -> str:
 
 def _cure_kind(path: str, value: Any) -> str:
     """What to write instead of an unknown kind: the nearest known one, or all of them."""
-    family = {"layers": LayerSpec, "data": AnyData, "loss": AnyLoss, "optimizer": AnyOptimizer}.get(
-        re.split(r"[.\[]", path)[0]
-    )
+    families = {
+        "layers": LayerSpec,
+        "data": AnyData,
+        "loss": AnyLoss,
+        "optimizer": AnyOptimizer,
+        "schedule": AnySchedule,
+        "clip": AnyClipping,
+    }
+    family = families.get(re.split(r"[.\[]", path)[0])
     if path.count(".") > 1 or family is None:
         from engine.initializers import Initializer as Nested
 

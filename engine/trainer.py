@@ -10,9 +10,11 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from engine.datasets import scaled
 from engine.frames import Frame, Phase, Position, TensorInfo
 from engine.layers.base import Array
 from engine.network import DATA, SHUFFLE, Network, Pass, check_outputs, random_stream
+from engine.penalties import Penalty, penalties_of
 from engine.recipe import Recipe, only_live_fields_differ
 from engine.spec import RecipeError
 
@@ -28,6 +30,7 @@ class State(msgspec.Struct, frozen=True):
     step: int
     parameters: bytes
     optimizer_slots: bytes
+    buffers: bytes = b""
 
 
 class Trainer:
@@ -39,6 +42,7 @@ class Trainer:
         self.network = Network(recipe, samples.x.shape[1:])
         check_outputs(recipe, self.network.shapes[-1], samples)
         self._load_samples()
+        self._check_first_values()
         self.network.initialize()
         self.step_count = 0
         self.needs_input_gradient = False  # whether backward goes on to the data itself
@@ -64,13 +68,26 @@ class Trainer:
                 f"batch_size: a mini-batch of {recipe.batch_size} is larger than the {len(training)} training "
                 f"samples; set it to {len(training)} or less"
             )
+        if samples.scale != "none":
+            samples = self.samples = scaled(samples, training)
+            x = np.ascontiguousarray(samples.x, dtype)
         self.x, self.targets = x[training], targets[training]
         self.x_validation, self.targets_validation = x[validation], targets[validation]
         labels = samples.labels
         self.labels = None if labels is None else labels[training].astype(np.intp)
         self.labels_validation = None if labels is None else labels[validation].astype(np.intp)
-        self.batches = -(-len(training) // recipe.batch_size)
+        whole, rest = divmod(len(training), recipe.batch_size)
+        self.batches = whole + (rest > 0 and not recipe.data.drop_last)
         self._epoch_drawn = -1
+
+    def _check_first_values(self) -> None:
+        """Raise RecipeError where given first values do not fit their parameter."""
+        for slot in self.network.slots:
+            try:
+                slot.parameter.initializer.check(slot.parameter.shape)
+            except ValueError as error:
+                kind = self.recipe.layers[slot.layer].kind()
+                raise RecipeError(f"layers[{slot.layer}] ({kind}) {slot.role}: {error}") from None
 
     # --- phases -----------------------------------------------------------------------------------
 
@@ -113,11 +130,20 @@ class Trainer:
                 yield self._at(named[part])
             gradient = layer.grad_x
 
-        network = self.network
-        self.recipe.optimizer.update(network.gradients, network.updates, network.optimizer_slots)
-        np.add(network.parameters, network.updates, out=network.parameters)
+        self._update()
         self._record(run, y)
         yield self._at(self._update_phase)
+
+    def _update(self) -> None:
+        """Add the penalties to the gradients, clip them, and let the optimizer move the parameters."""
+        network, recipe, step = self.network, self.recipe, self.step_count
+        if self._penalties:
+            self.penalty = sum((penalty.add() for penalty in self._penalties), 0.0)
+        recipe.clip.clip(network.gradients)
+        parameters, gradients, updates = network.parameters, network.gradients, network.updates
+        self.lr = lr = recipe.schedule.rate(recipe.optimizer.lr, step - 1)
+        recipe.optimizer.update(gradients, parameters, updates, network.optimizer_slots, step, lr)
+        np.add(parameters, updates, out=parameters)
 
     def _at(self, phase: Phase) -> Phase:
         self.phase = phase
@@ -146,6 +172,8 @@ class Trainer:
         run.layers[0].needs_grad_x = self.needs_input_gradient
         self.current = run
         self.step_count += 1
+        if self.network.begins:
+            self.network.begin(run, self.step_count)
         return run
 
     def _chosen(self, done: int) -> Array:
@@ -191,13 +219,18 @@ class Trainer:
     # --- what is recorded of every step -----------------------------------------------------------
 
     def _open_record(self) -> None:
-        """One number a column, one row a step: loss, accuracy, lr, then norms of gradient, parameter and update."""
+        """One number a column, one row a step, then norms of parameter, gradient and update.
+
+        `loss` is the data's alone, `penalty` that of the layers' l1 and l2; the gradient is what the optimizer got:
+        with the penalty's, and clipped. `lr` is the rate that was used.
+        """
         slots = self.network.slots
         addresses = [slot.address for slot in slots]
-        self.columns = ["loss", "accuracy", "lr"]
+        self.columns = ["loss", "penalty", "accuracy", "lr"]
         self.columns += [f"{kind}.{a}" for kind in ("parameter", "gradient", "update") for a in addresses]
         self.record = np.full(len(self.columns), np.nan)
-        self.loss = float("nan")
+        self.loss = self.lr = float("nan")
+        self._open_penalties()
         size = self.network.parameters.size
         self._three = self.network.store[:3].reshape(-1)  # parameters, gradients, updates in a row
         self._starts = np.array([row * size + slot.start for row in range(3) for slot in slots], np.intp)
@@ -206,15 +239,21 @@ class Trainer:
         self._squares = np.zeros(self._three.size if self._small else 0, self.network.dtype)
         self.current = self.network.at(self.recipe.batch_size)
 
+    def _open_penalties(self) -> None:
+        """Find the layers' l1 and l2, as they are now."""
+        self.penalty = 0.0
+        self._penalties: list[Penalty] = penalties_of(self.network, self.recipe.layers)
+
     def _record(self, run: Pass, y: Array) -> None:
         """Note the numbers of the step just computed."""
         record = self.record
         record[0] = self.loss
-        record[1] = hit_share(y, self.batch_labels)
-        record[2] = self.recipe.optimizer.lr
+        record[1] = self.penalty
+        record[2] = run.loss.hit_share(y, self.batch_labels)
+        record[3] = self.lr
         if not self._lengths:
             return
-        norms = record[3:]
+        norms = record[4:]
         three = self._three
         if self._small:
             np.multiply(three, three, out=self._squares)
@@ -281,12 +320,13 @@ class Trainer:
         if not len(x):
             return float("nan"), float("nan")
         total, right = 0.0, 0.0
+        loss = self.network.at(self.recipe.batch_size).loss  # a "sum" is that of a mini-batch, here too
         for start in range(0, len(x), EVALUATE_AT_ONCE):
             chosen = slice(start, start + EVALUATE_AT_ONCE)
             with np.errstate(all="ignore"):
                 y = self.network.apply(x[chosen])
-                total += float(self.current.loss.per_sample(y, targets[chosen]).sum(dtype=np.float64))
-            right += len(y) * hit_share(y, None if labels is None else labels[chosen])
+                total += float(loss.per_sample(y, targets[chosen]).sum(dtype=np.float64))
+            right += len(y) * loss.hit_share(y, None if labels is None else labels[chosen])
         return total / len(x), right / len(x)
 
     def tensor(self, address: str) -> Array | None:
@@ -308,8 +348,13 @@ class Trainer:
         }
         if role in neighbours:
             return neighbours[role]
+        for buffer in network.buffer_slots:
+            if buffer.address == address:
+                return buffer.view(network.buffers)
         kind, _, name = role.rpartition("_")
         flat = {"": network.parameters, "grad": network.gradients, "update": network.updates}.get(kind)
+        if kind == "penalty":
+            return next((p.added for p in self._penalties if p.address == address), None)
         if flat is None:
             return None
         return next((s.view(flat) for s in network.slots_of(index) if s.role == name), None)
@@ -338,6 +383,9 @@ class Trainer:
             made[slot.address] = TensorInfo(shape, -1)
             made[f"{i}.grad_{slot.role}"] = TensorInfo(shape, number[self._backward[i][f"grad_{slot.role}"]])
             made[f"{i}.update_{slot.role}"] = TensorInfo(shape, number[self._update_phase])
+        made |= {slot.address: TensorInfo(slot.parameter.shape, -1) for slot in self.network.buffer_slots}
+        for penalty in self._penalties:
+            made[penalty.address] = TensorInfo(penalty.weights.shape, number[self._update_phase])
         for role in ("p", "grad_y"):
             made[f"loss.{role}"] = TensorInfo((b, prod(shapes[-1])), number[self._loss_phase])
         return made
@@ -349,6 +397,8 @@ class Trainer:
         if not only_live_fields_differ(self.recipe, recipe):
             return False
         self.recipe = self.network.recipe = recipe
+        self._open_penalties()
+        self.__dict__.pop("tensor_infos", None)
         return True
 
     def state(self) -> State:
@@ -356,7 +406,11 @@ class Trainer:
         network = self.network
         whole = self.phase in (None, self._update_phase)
         return State(
-            self.recipe, self.step_count - (not whole), network.parameters.tobytes(), network.optimizer_slots.tobytes()
+            self.recipe,
+            self.step_count - (not whole),
+            network.parameters.tobytes(),
+            network.optimizer_slots.tobytes(),
+            (network.buffers if whole else network.buffers_before).tobytes(),
         )
 
     def restore(self, state: State) -> None:
@@ -364,20 +418,16 @@ class Trainer:
         network = self.network
         parameters = np.frombuffer(state.parameters, network.dtype)
         slots = np.frombuffer(state.optimizer_slots, network.dtype)
+        buffers = np.frombuffer(state.buffers, network.dtype)
+        if buffers.size != network.buffers.size:
+            raise ValueError("the state belongs to a network of other shapes; restore it into its own")
         if parameters.size != network.parameters.size or slots.size != network.optimizer_slots.size:
             raise ValueError("the state belongs to a network of other shapes; restore it into its own")
         network.store[1:3] = 0
         network.parameters[...] = parameters
+        network.buffers[...] = buffers
         network.optimizer_slots[...] = slots.reshape(network.optimizer_slots.shape)
         self.step_count = state.step
         self.phase = None  # of the last mini-batch only the parameters are left
         self.record.fill(np.nan)
         self.loss = float("nan")
-
-
-def hit_share(y: Array, labels: Array | None) -> float:
-    """The share of samples whose largest output (for one output: its side of ½) is the label; NaN without labels."""
-    if labels is None:
-        return float("nan")
-    said = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0] > 0.5
-    return int(np.count_nonzero(said == labels)) / len(labels)

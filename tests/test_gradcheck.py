@@ -52,8 +52,9 @@ def assert_right(report: Report) -> None:
             assert np.abs(tensor.analytic).max() < 1e-6, (address, tensor.note)
         if tensor.verdict == "pass":
             assert tensor.error <= 1e-4
-    last = list(report.tensors.values())[-2]
-    assert last.verdict == "pass", last.note
+    last = list(report.tensors.values())[-3:-1]  # a bias alone may have a gradient of 0, with the hinge say
+    if any(np.abs(tensor.analytic).max() > 1e-6 for tensor in last):  # with every margin kept, a hinge has none
+        assert "pass" in {tensor.verdict for tensor in last}, last[-1].note
 
 
 @every_kind
@@ -71,7 +72,8 @@ def test_a_network_with_any_layer_is_not_accused(
 @draws
 @given(batch=batches, seed=seeds, scale=st.sampled_from([1e-3, 1.0, 30.0]))
 def test_a_network_with_any_loss_is_not_accused(kind: Any, batch: int, seed: int, scale: float) -> None:
-    assert_right(check(mlp(batch=batch, seed=seed, loss=kind(), scale=scale)))
+    stack = (*MLP, Sigmoid()) if kind.takes == "probabilities" else MLP
+    assert_right(check(trainer_of(stack, (5,), batch, kind(), seed=seed, scale=scale)))
 
 
 @every_mode

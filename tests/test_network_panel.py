@@ -188,7 +188,7 @@ def test_the_add_menu_offers_every_layer_kind_with_its_meaning(panel: NetworkPan
     offered = {a.text(): a.toolTip() for a in panel.buttons.menu.actions() if a.isEnabled()}
     assert set(offered) == {kind.title() for kind in KINDS}
     assert offered["ReLU"] == "y = max(z, 0)."
-    assert [a.text() for a in panel.buttons.menu.actions() if not a.isEnabled()][:2] == ["LINEAR", "ACTIVATION"]
+    assert [a.text() for a in panel.buttons.menu.actions() if not a.isEnabled()][:2] == ["LINEAR", "CONVOLUTION"]
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *members(DataSpec)])

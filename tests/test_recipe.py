@@ -194,3 +194,12 @@ def test_live_fields_are_told_from_those_that_need_a_restart() -> None:
     assert only_live_fields_differ(recipe, faster)
     assert not only_live_fields_differ(recipe, msgspec.structs.replace(recipe, seed=8))
     assert not only_live_fields_differ(recipe, msgspec.structs.replace(faster, batch_size=16))
+
+
+def test_blocks_nested_without_end_are_refused_in_a_sentence() -> None:
+    block: dict[str, object] = {"kind": "relu"}
+    for _ in range(400):
+        block = {"kind": "residual", "layers": [block]}
+    with pytest.raises(RecipeError) as refusal:
+        Trainer(Recipe.from_builtins({"layers": [block]}))
+    assert "\n" not in str(refusal.value)

@@ -1,4 +1,4 @@
-"""Activations that work entry by entry: ReLU, LeakyReLU, Tanh, Sigmoid. With z the input: y = f(z)."""
+"""Activations that work entry by entry: ReLU, LeakyReLU, Tanh, Sigmoid, PReLU. With z the input: y = f(z)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import DTypeLike
 
-from engine.layers.base import Array, Layer, LayerSpec, Shape
+from engine.initializers import Constant
+from engine.layers.base import Array, Layer, LayerSpec, Parameter, Shape
 
 
 class Activation(LayerSpec, frozen=True, kw_only=True):
-    """An elementwise layer: any shape in, the same shape out, no parameters."""
+    """An elementwise layer: any shape in, the same shape out."""
 
     family: ClassVar[str] = "Activation"
     layer: ClassVar[type[Layer]]
@@ -145,3 +146,77 @@ class Sigmoid(Activation, frozen=True, kw_only=True):
 
     formulas: ClassVar[dict[str, str]] = {"forward": "y = 1 / (1 + e^−z)", "grad_x": "grad_x = grad_y ⊙ y(1 − y)"}
     layer: ClassVar[type[Layer]] = SigmoidLayer
+
+
+class PReLULayer(ElementwiseLayer):
+    """y = z where z > 0, slope·z elsewhere; the slope is (1,), or one for each feature or channel."""
+
+    def __init__(self, spec: LayerSpec, shape: Shape, batch: int, dtype: DTypeLike) -> None:
+        super().__init__(spec, shape, batch, dtype)
+        self._work = np.zeros_like(self.y)
+        self._beside = (-1, *[1] * (len(shape) - 1))  # the slope's shape where it meets x
+
+    def attach(self, parameters: dict[str, Array], gradients: dict[str, Array]) -> None:
+        """The slope and its gradient, (1,) or (C,)."""
+        super().attach(parameters, gradients)
+        self._slope, self._grad_slope = parameters["slope"].reshape(self._beside), gradients["slope"]
+
+    def apply(self, x: Array, out: Array | None = None) -> Array:
+        """y = z where z > 0, slope·z elsewhere."""
+        y = np.multiply(x, self._slope, out=out)
+        np.copyto(y, x, where=x > 0)
+        return y
+
+    def backward(self, grad_y: Array) -> Iterator[str]:
+        """grad_slope = Σ grad_y ⊙ min(z, 0) over all that share a slope; grad_x = grad_y ⊙ (z > 0 ? 1 : slope)."""
+        self.grad_y = grad_y
+        np.multiply(np.minimum(self.x, 0, out=self._work), grad_y, out=self._work)
+        if len(self._grad_slope) == 1:
+            np.sum(self._work, keepdims=True, out=self._grad_slope.reshape([1] * self._work.ndim))
+        else:
+            np.sum(self._work, axis=(0, *range(2, self._work.ndim)), out=self._grad_slope)
+        yield "grad_slope"
+        if self.needs_grad_x:
+            np.multiply(grad_y, self._slope, out=self.grad_x)
+            np.copyto(self.grad_x, grad_y, where=self.x > 0)
+            yield "grad_x"
+
+    def decisions(self, x: Array) -> Array:
+        """True where z > 0."""
+        return x > 0
+
+    def pass_column(self, values: Array, columns: Array) -> Array:
+        """Each column by the slope of its feature or channel."""
+        slope = self._slope.reshape(-1)
+        if len(slope) > 1:
+            slope = slope.take(columns // (self.y[0].size // len(slope)))
+        return np.where(values > 0, values, slope * values)
+
+    def react(self, role: str, entries: Array, deltas: Array, x: Array) -> tuple[Array, Array] | None:
+        """slope[j] + δ moves column j of y by δ·min(x[:, j], 0); a slope shared by many columns: none."""
+        if len(self._grad_slope) != self.y[0].size:
+            return None
+        return entries, np.minimum(x.reshape(len(x), -1).T.take(entries, axis=0), 0) * deltas[:, None]
+
+
+class PReLU(Activation, frozen=True, kw_only=True):
+    """y = z where z > 0, slope·z elsewhere, the slope learned (He et al. 2015)."""
+
+    per_feature: Annotated[
+        bool,
+        Meta(title="per feature", description="One slope a feature, of images one a channel; else one for all"),
+    ] = False
+    start: Annotated[float, Meta(ge=-1.0, le=1.0, title="slope starts", description="First value of the slope")] = 0.25
+
+    parts: ClassVar[tuple[str, ...]] = ("grad_slope", "grad_x")
+    formulas: ClassVar[dict[str, str]] = {
+        "forward": "y = z > 0 ? z : slope·z",
+        "grad_slope": "grad_slope = Σ grad_y ⊙ min(z, 0)",
+        "grad_x": "grad_x = grad_y ⊙ (z > 0 ? 1 : slope)",
+    }
+    layer: ClassVar[type[Layer]] = PReLULayer
+
+    def parameters(self, shape: Shape) -> dict[str, Parameter]:
+        """slope (1,), or (C,) with C the features or channels."""
+        count = shape[0] if self.per_feature else 1
+        return {"slope": Parameter((count,), Constant(value=self.start), count, count)}

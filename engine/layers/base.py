@@ -62,6 +62,14 @@ class LayerSpec(KindSpec, frozen=True, kw_only=True):
         """The layer's parameters by role, for an input sample of `shape`."""
         return {}
 
+    def buffers(self, shape: Shape) -> dict[str, Parameter]:
+        """Tensors by role that the layer keeps from step to step but does not train, such as running_mean."""
+        return {}
+
+    def multiply_adds(self, shape: Shape) -> int:
+        """Multiplications with an addition in the forward of one sample of `shape`."""
+        return 0
+
     def caption(self, shape: Shape) -> str:
         """The layer's name with its sizes, such as "Dense 64→32"."""
         return self.title()
@@ -79,6 +87,8 @@ class Layer:
 
     elementwise: ClassVar[bool] = False  # y[n, j] hangs on x[n, j] alone
     rowwise: ClassVar[bool] = False  # y[n] = f(x[n]) with one f for all samples; where False, nothing is assumed
+    draws: ClassVar[bool] = False  # wants `prepare` before every training mini-batch
+    stream_key: tuple[int, ...] = (0, 0)  # (seed, layer index): what random numbers hang on, beside the step
     x: Array
     grad_y: Array
 
@@ -93,6 +103,16 @@ class Layer:
     def attach(self, parameters: dict[str, Array], gradients: dict[str, Array]) -> None:
         """Take the views of the network's flat arrays, by role ("W") and by gradient ("grad_W")."""
         self.parameters, self.gradients = parameters, gradients
+
+    def attach_buffers(self, buffers: dict[str, Array]) -> None:
+        """Take the views of the network's flat array of buffers, by role ("running_mean")."""
+
+    def adopt(self, spec: LayerSpec) -> None:
+        """Go on with a spec that differs in live fields only."""
+        self.spec = spec
+
+    def prepare(self, step: int) -> None:
+        """Draw what forward needs in mini-batch `step` (from 1): a pure function of stream_key and step."""
 
     def apply(self, x: Array, out: Array | None = None) -> Array:
         """y for any number of samples, remembering nothing: (N, *in) → (N, *out)."""

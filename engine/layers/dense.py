@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike
 
 from engine.initializers import AnyInitializer, He, Zeros
 from engine.layers.base import Array, Layer, LayerSpec, Parameter, Shape, ShapeError, shape_text
+from engine.spec import L1, L2
 
 
 class Dense(LayerSpec, frozen=True, kw_only=True):
@@ -21,6 +22,8 @@ class Dense(LayerSpec, frozen=True, kw_only=True):
     bias: Annotated[bool, Meta(title="bias", description="Add a learned offset to each output")] = True
     weight_init: Annotated[AnyInitializer, Meta(title="weights start", description="How W is drawn")] = He()
     bias_init: Annotated[AnyInitializer, Meta(title="biases start", description="How b is drawn")] = Zeros()
+    l1: L1 = 0.0
+    l2: L2 = 0.0
 
     family: ClassVar[str] = "Linear"
     parts: ClassVar[tuple[str, ...]] = ("grad_W", "grad_b", "grad_x")
@@ -47,6 +50,10 @@ class Dense(LayerSpec, frozen=True, kw_only=True):
         if self.bias:
             found["b"] = Parameter((self.units,), self.bias_init, fan_in, self.units)
         return found
+
+    def multiply_adds(self, shape: Shape) -> int:
+        """in·units."""
+        return shape[0] * self.units
 
     def caption(self, shape: Shape) -> str:
         """Such as "Dense 64→32"."""

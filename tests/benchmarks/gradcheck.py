@@ -38,6 +38,7 @@ class Random:
 
     validation: float = 0.0
     shuffle: bool = False
+    drop_last: bool = False
 
     def load(self, rng: np.random.Generator) -> Samples:
         """x (64, 256) and labels of four classes."""

@@ -1,0 +1,267 @@
+"""Pooling: each channel made smaller by the largest entry or the mean of its windows, or of the whole picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from msgspec import Meta
+from numpy.typing import DTypeLike
+
+from engine.layers.base import Array, Layer, LayerSpec, Shape, ShapeError
+from engine.layers.conv import picture_shape, steps_along
+
+
+class Pooling(LayerSpec, frozen=True, kw_only=True):
+    """Windows over each channel alone: x (B, channels, rows, columns) → y (B, channels, rows′, columns′)."""
+
+    kernel: Annotated[int, Meta(ge=1, le=64, title="kernel", description="Rows and columns of a window")] = 2
+    stride: Annotated[int, Meta(ge=1, le=64, title="stride", description="Pixels from one window to the next")] = 2
+    padding: Annotated[
+        int, Meta(ge=0, le=32, title="padding", description="Pixels added on every side, at most half the kernel")
+    ] = 0
+
+    family: ClassVar[str] = "Pooling"
+    layer: ClassVar[type[Layer]]
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(channels, rows, columns) → (channels, rows′, columns′). Raises ShapeError for any other shape."""
+        channels, rows, columns = picture_shape(shape)
+        if 2 * self.padding > self.kernel:
+            raise ShapeError(
+                f"has a padding of {self.padding}, more than half of its kernel of {self.kernel}",
+                f"set the padding to {self.kernel // 2} or less",
+            )
+        places = [steps_along(length, self.kernel, self.stride, self.padding) for length in (rows, columns)]
+        if min(places) < 1:
+            raise ShapeError(
+                f"has windows of {self.kernel}×{self.kernel} but gets pictures of {rows}×{columns}, "
+                f"padded by {self.padding}",
+                "make the kernel smaller",
+            )
+        return (channels, *places)
+
+    def caption(self, shape: Shape) -> str:
+        """Such as "MaxPool2D 2×2"."""
+        return f"{self.title()} {self.kernel}×{self.kernel}"
+
+    def build(self, shape: Shape, batch: int, dtype: DTypeLike) -> Layer:
+        """The layer with buffers for `batch` samples."""
+        return self.layer(self, shape, batch, dtype)
+
+
+class PoolingLayer(Layer):
+    """What both poolings share: windows seen as kernel² pictures, the k-th of them the k-th entry of every window."""
+
+    rowwise: ClassVar[bool] = True
+    spec: Pooling
+    outside: ClassVar[float] = 0.0  # what the padding is filled with
+
+    def __init__(self, spec: LayerSpec, shape: Shape, batch: int, dtype: DTypeLike) -> None:
+        super().__init__(spec, shape, batch, dtype)
+        p, (channels, rows, columns) = self.spec.padding, shape
+        self._in_padding = (slice(None), slice(None), slice(p, p + rows), slice(p, p + columns))
+        self._padded_shape = (channels, rows + 2 * p, columns + 2 * p)
+        self._x_padded = self._empty(batch) if p else None
+        self._grad_padded = np.zeros((batch, *self._padded_shape), dtype) if p else self.grad_x
+        self._part = np.zeros_like(self.y)
+        self._overlap = self.spec.stride < self.spec.kernel
+
+    def _empty(self, count: int) -> Array:
+        """A padded picture for each of `count` samples, nothing in it yet."""
+        return np.full((count, *self._padded_shape), self.outside, self.y.dtype)
+
+    def _entries(self, padded: Array) -> list[Array]:
+        """kernel² views (N, channels, rows′, columns′): the same entry of every window."""
+        k, s = self.spec.kernel, self.spec.stride
+        rows, columns = ((places - 1) * s + 1 for places in self.y.shape[2:])
+        return [padded[:, :, i : i + rows : s, j : j + columns : s] for i in range(k) for j in range(k)]
+
+    def _pad(self, x: Array, padded: Array | None) -> Array:
+        """x as it is, or inside of `padded`."""
+        if not self.spec.padding:
+            return x
+        padded = self._empty(len(x)) if padded is None else padded
+        padded[self._in_padding] = x
+        return padded
+
+    def _fold(self, parts: Iterator[Array]) -> None:
+        """grad_x from what each entry of the windows gets, one after the other."""
+        padded = self._grad_padded
+        padded.fill(0)
+        for entry, part in zip(self._entries(padded), parts, strict=True):
+            if self._overlap:
+                np.add(entry, part, out=entry)
+            else:
+                np.copyto(entry, part)
+        if self.spec.padding:
+            np.copyto(self.grad_x, padded[self._in_padding])
+
+
+class MaxPool2DLayer(PoolingLayer):
+    """y = the largest entry of each window; of equal ones the first counts, of several NaN the last."""
+
+    outside: ClassVar[float] = -np.inf
+
+    def __init__(self, spec: LayerSpec, shape: Shape, batch: int, dtype: DTypeLike) -> None:
+        super().__init__(spec, shape, batch, dtype)
+        self._number = np.min_scalar_type(self.spec.kernel**2 - 1)  # entries of a window are counted in this type
+        real = self._entries(self._pad(np.zeros((1, *shape), dtype), None))
+        self._first = np.argmax([np.isfinite(entry[0, 0]) for entry in real], axis=0).astype(self._number)
+        self._bits = np.dtype(f"i{self.y.itemsize}")
+        self._chosen = self._blank(batch)
+        self._candidate = self._blank(batch)
+        self._keep = np.zeros(self.y.shape, np.int8)
+        self._is_larger = self._keep.view(bool)
+
+    def _blank(self, count: int) -> Array:
+        return np.zeros((count, *self.y.shape[1:]), self._number)
+
+    def apply(self, x: Array, out: Array | None = None) -> Array:
+        """y = max over each window."""
+        first, *others = self._entries(self._pad(x, None))
+        y = np.empty((len(x), *self.y.shape[1:]), x.dtype) if out is None else out
+        np.copyto(y, first)
+        for entry in others:
+            np.maximum(y, entry, out=y)
+        return y
+
+    def forward(self, x: Array) -> Array:
+        """y = max over each window; keeps which entry it was."""
+        self.x = x
+        self._choose(self._pad(x, self._x_padded), self.y, self._chosen, self._is_larger, self._candidate)
+        return self.y
+
+    def _choose(self, padded: Array, y: Array, chosen: Array, is_larger: Array, candidate: Array) -> None:
+        """The largest entry of each window into y, its number into `chosen`; all (N, channels, rows′, columns′)."""
+        entries = self._entries(padded)
+        np.copyto(y, entries[0])
+        chosen[...] = self._first
+        for k, entry in enumerate(entries[1:], 1):
+            np.greater(entry, y, out=is_larger)
+            np.maximum(y, entry, out=y)
+            np.multiply(is_larger.view(np.uint8), self._number.type(k), out=candidate)
+            np.maximum(chosen, candidate, out=chosen)  # the numbers grow, so the last larger entry wins
+        if np.isnan(y.max(initial=-np.inf)):
+            for k, entry in enumerate(entries):
+                np.copyto(chosen, k, where=np.isnan(entry), casting="unsafe")
+
+    def backward(self, grad_y: Array) -> Iterator[str]:
+        """grad_x: grad_y of a window goes to its largest entry, all others get nothing."""
+        self.grad_y = grad_y
+        self._fold(self._parts(np.ascontiguousarray(grad_y).view(self._bits)))
+        yield "grad_x"
+
+    def _parts(self, bits: Array) -> Iterator[Array]:
+        """grad_y where the k-th entry was the largest, 0 elsewhere; by its bits, since ∞·0 would be NaN."""
+        for k in range(self.spec.kernel**2):
+            np.equal(self._chosen, k, out=self._keep.view(bool))
+            np.negative(self._keep, out=self._keep)  # 0, or −1: all bits
+            np.bitwise_and(bits, self._keep, out=self._part.view(self._bits))
+            yield self._part
+
+    def decisions(self, x: Array) -> Array:
+        """Which entry of its window is the largest, (N, channels, rows′, columns′)."""
+        chosen, shape = self._blank(len(x)), (len(x), *self.y.shape[1:])
+        self._choose(self._pad(x, None), np.empty(shape, x.dtype), chosen, np.empty(shape, bool), self._blank(len(x)))
+        return chosen
+
+
+class MaxPool2D(Pooling, frozen=True, kw_only=True, tag="max_pool2d"):
+    """y = the largest entry of each window. The padding never wins."""
+
+    formulas: ClassVar[dict[str, str]] = {
+        "forward": "y[n,c,r,s] = max of x[n,c] over window (r, s)",
+        "grad_x": "grad_x[n,c,u,v] = Σ grad_y[n,c,r,s] over the windows that (u, v) wins",
+    }
+    layer: ClassVar[type[Layer]] = MaxPool2DLayer
+
+
+class AvgPool2DLayer(PoolingLayer):
+    """y = the mean of each window, the zeros of the padding counted in."""
+
+    def apply(self, x: Array, out: Array | None = None) -> Array:
+        """y = Σ over the window / kernel²."""
+        return self._mean(self._pad(x, None), out)
+
+    def forward(self, x: Array) -> Array:
+        """y = Σ over the window / kernel²."""
+        self.x = x
+        return self._mean(self._pad(x, self._x_padded), self.y)
+
+    def _mean(self, padded: Array, out: Array | None) -> Array:
+        """The mean over the kernel² entries of every window."""
+        first, *others = self._entries(padded)
+        y = np.empty((len(padded), *self.y.shape[1:]), padded.dtype) if out is None else out
+        np.copyto(y, first)
+        for entry in others:
+            np.add(y, entry, out=y)
+        return np.divide(y, self.spec.kernel**2, out=y)
+
+    def backward(self, grad_y: Array) -> Iterator[str]:
+        """grad_x: each entry of a window gets grad_y / kernel²."""
+        self.grad_y = grad_y
+        np.divide(grad_y, self.spec.kernel**2, out=self._part)
+        self._fold(self._part for _ in range(self.spec.kernel**2))
+        yield "grad_x"
+
+
+class AvgPool2D(Pooling, frozen=True, kw_only=True, tag="avg_pool2d"):
+    """y = the mean of each window, the zeros of the padding counted in as in PyTorch."""
+
+    formulas: ClassVar[dict[str, str]] = {
+        "forward": "y[n,c,r,s] = mean of x[n,c] over window (r, s)",
+        "grad_x": "grad_x[n,c,u,v] = Σ grad_y[n,c,r,s] / kernel² over the windows that hold (u, v)",
+    }
+    layer: ClassVar[type[Layer]] = AvgPool2DLayer
+
+    def multiply_adds(self, shape: Shape) -> int:
+        """One for each entry of each window."""
+        return self.kernel**2 * prod(self.output_shape(shape))
+
+
+class GlobalAvgPool(LayerSpec, frozen=True, kw_only=True):
+    """y[c] = the mean of the whole channel: x (B, channels, rows, columns) → y (B, channels)."""
+
+    family: ClassVar[str] = "Pooling"
+    formulas: ClassVar[dict[str, str]] = {
+        "forward": "y[n,c] = Σ x[n,c,r,s] / (rows·columns)",
+        "grad_x": "grad_x[n,c,r,s] = grad_y[n,c] / (rows·columns)",
+    }
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(channels, rows, columns) → (channels,). Raises ShapeError for any other shape."""
+        return (picture_shape(shape)[0],)
+
+    def multiply_adds(self, shape: Shape) -> int:
+        """One for each pixel."""
+        return prod(shape)
+
+    def build(self, shape: Shape, batch: int, dtype: DTypeLike) -> Layer:
+        """The layer with buffers for `batch` samples."""
+        return GlobalAvgPoolLayer(self, shape, batch, dtype)
+
+
+class GlobalAvgPoolLayer(Layer):
+    """y[n,c] = Σ x[n,c,r,s] / (rows·columns)."""
+
+    rowwise: ClassVar[bool] = True
+
+    def __init__(self, spec: LayerSpec, shape: Shape, batch: int, dtype: DTypeLike) -> None:
+        super().__init__(spec, shape, batch, dtype)
+        self._pixels = shape[1] * shape[2]
+        self._share = np.zeros_like(self.y)
+
+    def apply(self, x: Array, out: Array | None = None) -> Array:
+        """The mean over rows and columns."""
+        y: Any = np.add.reduce(x, axis=(2, 3), out=out)
+        return np.asarray(np.divide(y, self._pixels, out=y))
+
+    def backward(self, grad_y: Array) -> Iterator[str]:
+        """grad_x[n,c,r,s] = grad_y[n,c] / (rows·columns)."""
+        self.grad_y = grad_y
+        np.divide(grad_y, self._pixels, out=self._share)
+        np.copyto(self.grad_x, self._share[:, :, None, None])
+        yield "grad_x"
