@@ -74,7 +74,7 @@ def matched(old: Sequence[LayerSpec], new: Sequence[LayerSpec]) -> list[int | No
 
 def reads_files(spec: Any) -> bool:
     """Whether a spec names files: what is typed of a path is worth keeping even where there is no such file yet."""
-    return any(f.required and isinstance(_plain(f.type), inspect.StrType) for f in msgspec.structs.fields(spec))
+    return any(isinstance(_plain(f.type), inspect.StrType) for f in msgspec.structs.fields(spec))
 
 
 def _plain(annotation: Any) -> inspect.Type:

@@ -169,7 +169,8 @@ def _cure_kind(path: str, value: Any) -> str:
         "clip": AnyClipping,
     }
     family = families.get(re.split(r"[.\[]", path)[0])
-    if path.count(".") > 1 or family is None:
+    nested_layer = re.fullmatch(r"(layers\[\d+\]\.)+kind", path)
+    if family is None or (path.count(".") > 1 and not nested_layer):
         from engine.initializers import Initializer as Nested
 
         kinds = [k.kind() for k in members(Nested)]

@@ -90,7 +90,7 @@ class Packer:
                     matrix = reduce_extremes(matrix, item.rows, item.columns)
                 if offset + matrix.size * 4 > SLOT_BYTES:
                     break
-                self._slots.view(slot, offset, matrix.shape, np.float32)[...] = matrix
+                self._slots.view(slot, offset, matrix.shape, np.float32)[...] = within_float32(matrix)
             info = infos.get(item.address)
             computed = info is None or info.made_by <= now
             rows_shown, columns_shown = matrix.shape
@@ -118,6 +118,14 @@ class Packer:
         self._slots.view(slot, 0, rows.shape, np.float64)[...] = rows
         self.history_sent += len(rows)
         return first, len(rows)
+
+
+def within_float32(matrix: NDArray[Any]) -> NDArray[Any]:
+    """The matrix with finite values beyond float32's range at its ends: only what is infinite may look infinite."""
+    if matrix.dtype != np.float64:
+        return matrix
+    largest = float(np.finfo(np.float32).max)
+    return np.where(np.isfinite(matrix), np.clip(matrix, -largest, largest), matrix)
 
 
 def delta_norms(run: Run) -> dict[str, float]:

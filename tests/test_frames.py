@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.frames import as_matrix, reduce_extremes
+from engine.shared import within_float32
 
 
 @settings(deadline=None, max_examples=150)
@@ -41,3 +42,11 @@ def test_one_bad_entry_in_a_large_tensor_is_seen(bad: float) -> None:
 def test_any_tensor_is_laid_out_as_a_matrix() -> None:
     assert as_matrix(np.zeros(5)).shape == (5, 1)
     assert as_matrix(np.zeros((2, 3, 4))).shape == (2, 12)
+
+
+def test_a_finite_value_beyond_float32_never_looks_infinite() -> None:
+    values = within_float32(np.array([[1e300, -1e300, np.inf, np.nan, 0.5]])).astype(np.float32)[0]
+    assert np.isfinite(values).tolist() == [True, True, False, False, True]
+    assert values[0] > 1e38
+    assert values[1] < -1e38
+    assert values[4] == 0.5

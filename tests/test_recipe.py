@@ -56,6 +56,10 @@ REFUSED_AS_WRITTEN = {
     "nested without end": ("[" * 100_000, "nested"),
     "newer format": (changed(format=2), "newer Nablascope"),
     "unknown layer kind": (with_layers({"kind": "dnse", "units": 3}), "did you mean 'dense'?"),
+    "unknown kind in a block": (
+        with_layers({"kind": "residual", "layers": [{"kind": "rely"}]}),
+        "layers[0].layers[0].kind: 'rely' is not a known kind; did you mean 'relu'?",
+    ),
     "unknown data kind": (changed(data={"kind": "imagenet"}), "use one of digits"),
     "unknown loss": (changed(loss={"kind": "squared"}), "loss.kind"),
     "no kind": (with_layers({"units": 3}), "layers[0]"),

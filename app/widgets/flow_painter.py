@@ -102,10 +102,13 @@ def no_number(value: float) -> str:
 
 
 def loss_text(loss: float) -> str:
-    """A loss in three decimals whatever its digits, so that it does not jump: 0.472, 12.345; 1.2e+05, ∞."""
+    """A loss in three decimals whatever its digits, so that it does not jump: 0.472, 12.345; 1.2e5, 6e141, ∞."""
     if not math.isfinite(loss):
         return no_number(loss)
-    return f"{loss:.3f}" if loss == 0 or 1e-3 <= abs(loss) < 1e3 else f"{loss:.1e}"
+    if loss == 0 or 1e-3 <= abs(loss) < 1e3:
+        return f"{loss:.3f}"
+    mantissa, _, exponent = f"{loss:.1e}".partition("e")
+    return f"{mantissa if abs(int(exponent)) < 100 else mantissa.partition('.')[0]}e{int(exponent)}"
 
 
 def hatched(rect: QRect, ratio: float, theme: Theme) -> QPixmap:
