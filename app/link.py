@@ -14,6 +14,7 @@ from engine.shared import FrameSlots
 
 PING_EVERY = 250  # milliseconds
 HUNG_AFTER = 1.6  # seconds without a beat of the engine's main loop
+MOST_STARTS = 3  # engines in a row that may end before they report
 START_WITHIN = 30.0  # seconds a new process may take to report
 
 
@@ -31,6 +32,7 @@ class EngineLink(QObject):
         super().__init__()
         self._log_file = log_file
         self._closing = False
+        self._starts = 0  # engines started in a row that never reported
         self._arrived.connect(self._on_arrived)
         self._watchdog = QTimer(self, interval=PING_EVERY)
         self._watchdog.timeout.connect(self._look_after)
@@ -92,6 +94,7 @@ class EngineLink(QObject):
         else:
             if isinstance(event, protocol.Ready):
                 engine.slots.unlink()
+                self._starts = 0
                 self._alive_until = time.monotonic() + HUNG_AFTER
             self.received.emit(event)
 
@@ -104,6 +107,11 @@ class EngineLink(QObject):
 
     def _replace(self, what: str) -> None:
         """Start a new engine in place of one that is dead or hung."""
+        self._starts += 1
+        if self._starts > MOST_STARTS:
+            self.close()
+            self.lost.emit("the engine cannot be started; close Nablascope and look into its log files")
+            return
         self._end()
         self._adopt(EngineProcess(self._log_file))
         self.lost.emit(f"{what}; a new one goes on from the last saved step")

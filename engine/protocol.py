@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -246,5 +247,21 @@ Told: TypeAlias = Ready | Busy | Refused | Failed | Playing | Pong
 Event: TypeAlias = Told | Built | Adopted | FrameReady | Cell | CheckProgress | Checked | Saved
 
 encode = msgspec.msgpack.Encoder().encode
-decode_command: Any = msgspec.msgpack.Decoder(Command).decode
-decode_event: Any = msgspec.msgpack.Decoder(Event).decode
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
+    """Made when first used: a process decodes either commands or events, and a decoder takes its time to be made."""
+    return msgspec.msgpack.Decoder(kind)
+
+
+def decode_command(data: bytes) -> Command:
+    """The command in a message."""
+    command: Command = _decoder(Command).decode(data)
+    return command
+
+
+def decode_event(data: bytes) -> Event:
+    """The event in a message."""
+    event: Event = _decoder(Event).decode(data)
+    return event

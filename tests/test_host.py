@@ -225,3 +225,14 @@ def test_an_engine_that_dies_of_one_network_goes_back_to_the_one_before(
     assert any("ends whenever it builds" in sentence for sentence in said)
     session.step_batch()
     wait_for_step(qtbot, session, 1)
+
+
+def test_an_engine_that_cannot_start_at_all_is_given_up_with_a_sentence(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.host.main", os._exit)  # every engine process ends at once
+    link, said = EngineLink(), []
+    link.lost.connect(said.append)
+    qtbot.waitUntil(lambda: any("cannot be started" in sentence for sentence in said), timeout=30_000)
+    assert len(said) <= 5
+    link.close()
