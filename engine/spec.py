@@ -79,4 +79,3 @@ Rate = Annotated[
 ]
 L1 = Annotated[float, Meta(ge=0.0, le=1e6, title="L1 penalty", description="Adds l1·Σ|W| to the loss", extra=LIVE)]
 L2 = Annotated[float, Meta(ge=0.0, le=1e6, title="L2 penalty", description="Adds l2/2·ΣW² to the loss", extra=LIVE)]
-Share = Annotated[float, Meta(ge=0.0, lt=1.0)]

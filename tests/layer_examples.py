@@ -13,10 +13,11 @@ from engine import layers, losses, spec
 from engine.datasets import Samples
 from engine.layers.activations import ReLU, Tanh
 from engine.layers.conv import Conv2D
-from engine.layers.dense import Dense, Flatten
+from engine.layers.dense import Dense
 from engine.layers.dropout import Dropout
 from engine.layers.norm import BatchNorm
 from engine.layers.pool import MaxPool2D
+from engine.layers.reshape import Flatten
 from engine.layers.residual import Residual
 from engine.network import Network
 from engine.recipe import Recipe

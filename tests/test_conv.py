@@ -19,9 +19,9 @@ from engine.datasets import Digits
 from engine.gradcheck import check
 from engine.layers.activations import ReLU
 from engine.layers.conv import Conv2D
-from engine.layers.dense import Dense, Flatten
+from engine.layers.dense import Dense
 from engine.layers.pool import AvgPool2D, GlobalAvgPool, MaxPool2D
-from engine.layers.reshape import Reshape
+from engine.layers.reshape import Flatten, Reshape
 from engine.network import Network
 from engine.optimizers import SGD
 from engine.recipe import Recipe

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QScrollArea, QWid
 from app.form import SpecForm
 from app.widgets.field_types import number_text, stepped
 from app.widgets.fields import BoolField, ChoiceField, IntField, NumberField, OptionalField, TextField, TupleField
-from engine.spec import KindSpec, Rate, Share, Spec
+from engine.spec import KindSpec, Rate, Spec
 
 
 class Start(KindSpec, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class Mood(enum.Enum):
 class Everything(Spec, frozen=True, kw_only=True):
     units: Annotated[int, Meta(ge=1, le=4096, title="units", description="Outputs of the layer")] = 32
     lr: Rate = 0.1
-    dropped: Annotated[Share, Meta(title="dropped share")] = 0.5
+    dropped: Annotated[float, Meta(ge=0.0, lt=1.0), Meta(title="dropped share")] = 0.5
     bias: bool = True
     dtype: Literal["float32", "float64"] = "float32"
     mood: Mood = Mood.CALM

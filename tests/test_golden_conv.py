@@ -14,8 +14,9 @@ from layer_examples import trainer_of
 from engine.layers import LayerSpec
 from engine.layers.activations import ReLU, Tanh
 from engine.layers.conv import Conv2D
-from engine.layers.dense import Dense, Flatten
+from engine.layers.dense import Dense
 from engine.layers.pool import AvgPool2D, GlobalAvgPool, MaxPool2D
+from engine.layers.reshape import Flatten
 from engine.layers.residual import Residual
 from engine.network import Network
 from engine.optimizers import SGD

@@ -16,7 +16,8 @@ from engine import layers, losses
 from engine.gradcheck import MODES, Progress, Report, check, h_sweep, steps
 from engine.layers.activations import LeakyReLU, ReLU, ReLULayer, Sigmoid, SigmoidLayer, Tanh, TanhLayer
 from engine.layers.base import Layer
-from engine.layers.dense import Dense, DenseLayer, Flatten, FlattenLayer
+from engine.layers.dense import Dense, DenseLayer
+from engine.layers.reshape import Flatten, ReshapeLayer
 from engine.network import Network
 from engine.numeric import DATA, Landscape
 from engine.trainer import Trainer
@@ -632,7 +633,7 @@ def test_training_may_go_on_between_two_slices() -> None:
 
 def test_pictures_are_checked_through_flatten() -> None:
     trainer = trainer_of((Flatten(), Dense(units=4), Tanh(), Dense(units=3)), (4, 4), batch=2)
-    assert type(trainer.network.at(2).layers[0]) is FlattenLayer
+    assert type(trainer.network.at(2).layers[0]) is ReshapeLayer
     report = check(trainer)
     assert report.verdict == "pass"
     assert report.tensors["data.x"].numeric.shape == (2, 4, 4)

@@ -11,6 +11,7 @@ import pytest
 from msgspec import inspect
 
 from engine import Recipe, RecipeError, clipping, datasets, initializers, layers, losses, optimizers, schedules
+from engine.recipe import validated
 from engine.spec import KindSpec, members
 
 DENSE = {"kind": "dense", "units": 3}
@@ -140,7 +141,8 @@ def test_what_lies_just_inside_a_fields_limits_is_taken(place: str, kind: type[K
         low = info.ge if info.ge is not None else math.nextafter(info.gt or 0.0, math.inf)
         high = info.le if info.le is not None else math.nextafter(getattr(info, "lt", None) or 0.0, -math.inf)
         for value in (low, high):
-            Recipe.from_builtins(recipe_with(place, {**whole(kind), field.encode_name: value}))
+            taken = Recipe.from_builtins(recipe_with(place, {**whole(kind), field.encode_name: value}))
+            assert validated(taken) == taken
 
 
 @pytest.mark.parametrize(

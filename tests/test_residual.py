@@ -15,9 +15,10 @@ from engine.gradcheck import check
 from engine.initializers import Normal
 from engine.layers.activations import ReLU, Tanh
 from engine.layers.conv import Conv2D
-from engine.layers.dense import Dense, Flatten
+from engine.layers.dense import Dense
 from engine.layers.dropout import Dropout
 from engine.layers.norm import BatchNorm
+from engine.layers.reshape import Flatten
 from engine.layers.residual import DEEPEST, Residual
 from engine.network import Network
 from engine.recipe import Recipe

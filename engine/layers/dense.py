@@ -1,9 +1,8 @@
-"""Dense (fully connected) and Flatten."""
+"""Dense: the fully connected layer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -115,44 +114,3 @@ class DenseLayer(Layer):
         """x[r, j] + δ adds δ·W[j] to row r of y."""
         gain = self.W.take(columns, axis=0)
         return np.multiply(gain, moves[:, None], out=gain)
-
-
-class Flatten(LayerSpec, frozen=True, kw_only=True):
-    """Lays each sample out as one vector: y[n] = x[n] in a row; backward folds it again."""
-
-    family: ClassVar[str] = "Shape"
-    formulas: ClassVar[dict[str, str]] = {"forward": "y[n] = vec(x[n])", "grad_x": "grad_x[n] = fold(grad_y[n])"}
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """(a, b, …) → (a·b·…,)."""
-        return (prod(shape),)
-
-    def build(self, shape: Shape, batch: int, dtype: DTypeLike) -> Layer:
-        """The layer; its y and grad_x are views, nothing is copied."""
-        return FlattenLayer(self, shape, batch, dtype)
-
-
-class FlattenLayer(Layer):
-    """y[n] = vec(x[n])."""
-
-    rowwise: ClassVar[bool] = True
-
-    def apply(self, x: Array, out: Array | None = None) -> Array:
-        """(N, a, b, …) → (N, a·b·…)."""
-        return x.reshape(len(x), -1)
-
-    def forward(self, x: Array) -> Array:
-        """A view of x, (B, a·b·…)."""
-        self.x = x
-        self.y = self.apply(x)
-        return self.y
-
-    def backward(self, grad_y: Array) -> Iterator[str]:
-        """grad_x[n] = grad_y[n], folded as x was."""
-        self.grad_y = grad_y
-        self.grad_x = grad_y.reshape(self.x.shape)
-        yield "grad_x"
-
-    def pass_column(self, values: Array, columns: Array) -> Array:
-        """The columns of x are those of y."""
-        return values

@@ -1,4 +1,4 @@
-"""Reshape: the same entries in the same order, laid out in another shape."""
+"""Flatten and Reshape: the same entries in the same order, laid out in another shape."""
 
 from __future__ import annotations
 
@@ -10,6 +10,21 @@ from msgspec import Meta
 from numpy.typing import DTypeLike
 
 from engine.layers.base import Array, Layer, LayerSpec, Shape, ShapeError, shape_text
+
+
+class Flatten(LayerSpec, frozen=True, kw_only=True):
+    """Lays each sample out as one vector: y[n] = x[n] in a row; backward folds it again."""
+
+    family: ClassVar[str] = "Shape"
+    formulas: ClassVar[dict[str, str]] = {"forward": "y[n] = vec(x[n])", "grad_x": "grad_x[n] = fold(grad_y[n])"}
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(a, b, …) → (a·b·…,)."""
+        return (prod(shape),)
+
+    def build(self, shape: Shape, batch: int, dtype: DTypeLike) -> Layer:
+        """The layer; its y and grad_x are views, nothing is copied."""
+        return ReshapeLayer(self, shape, batch, dtype)
 
 
 class Reshape(LayerSpec, frozen=True, kw_only=True):
@@ -46,17 +61,16 @@ class Reshape(LayerSpec, frozen=True, kw_only=True):
 
 
 class ReshapeLayer(Layer):
-    """y[n] = x[n], laid out as `spec.shape`."""
+    """y[n] = x[n], laid out in the shape that the spec gives."""
 
     rowwise: ClassVar[bool] = True
-    spec: Reshape
 
     def apply(self, x: Array, out: Array | None = None) -> Array:
-        """(N, *in) → (N, *shape)."""
-        return x.reshape(len(x), *self.spec.shape)
+        """(N, *in) → (N, *out)."""
+        return x.reshape(len(x), *self.y.shape[1:])
 
     def forward(self, x: Array) -> Array:
-        """A view of x, (B, *shape)."""
+        """A view of x, (B, *out)."""
         self.x = x
         self.y = self.apply(x)
         return self.y
