@@ -235,7 +235,7 @@ class Host:
         """One mini-batch; `for_picture`: back to the data itself, which only the screen wants."""
         assert self._run is not None
         self._run.trainer.needs_input_gradient = for_picture
-        with np.errstate(all="ignore"):
+        with self._run.trainer.computing():
             for _ in self._run.advance():
                 self._beat += 1
 

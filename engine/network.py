@@ -128,6 +128,11 @@ class Network:
         self.begins = bool(self.buffer_slots)
 
     @property
+    def multiply_adds(self) -> int:
+        """Multiplications with an addition in the forward of one sample."""
+        return sum(spec.multiply_adds(shape) for spec, shape in zip(self._recipe.layers, self.shapes, strict=False))
+
+    @property
     def recipe(self) -> Recipe:
         """The recipe; one that differs in live fields only may be set, and the layers go on with it."""
         return self._recipe

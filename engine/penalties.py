@@ -43,13 +43,12 @@ class Penalty:
         return value
 
 
-def _asked_for(spec: LayerSpec, inside: str = "") -> Iterator[tuple[str, float, float]]:
+def _asked_for(spec: LayerSpec) -> Iterator[tuple[str, float, float]]:
     """Role, l1 and l2 of every penalty in a layer, and in the layers inside it."""
-    l1, l2 = getattr(spec, "l1", 0.0), getattr(spec, "l2", 0.0)
-    if l1 or l2:
-        yield inside + PENALISED, l1, l2
-    for index, inner in enumerate(getattr(spec, "layers", ())):
-        yield from _asked_for(inner, f"{inside}{index}.")
+    for prefix, layer in spec.inside():
+        l1, l2 = getattr(layer, "l1", 0.0), getattr(layer, "l2", 0.0)
+        if l1 or l2:
+            yield prefix + PENALISED, l1, l2
 
 
 def penalties_of(network: Network, layers: Iterable[LayerSpec]) -> list[Penalty]:

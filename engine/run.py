@@ -44,14 +44,14 @@ class Run:
 
     def step(self) -> Frame:
         """Finish the mini-batch that is begun, or else compute the whole next one."""
-        with np.errstate(all="ignore"):
+        with self.trainer.computing():
             for _ in self.advance():
                 pass
         return self.trainer.frame()
 
     def step_phase(self) -> Frame:
         """Compute the rest of the present operation if one is begun, or else the next, with all its parts."""
-        with np.errstate(all="ignore"):
+        with self.trainer.computing():
             for phase in self.advance():
                 following = self._following()
                 if not phase.same_operation(following):
@@ -60,7 +60,7 @@ class Run:
 
     def step_part(self) -> Frame:
         """Compute the next part of an operation (grad_W, grad_b, grad_x), or the next operation that has none."""
-        with np.errstate(all="ignore"):
+        with self.trainer.computing():
             next(self.advance())
         return self.trainer.frame()
 

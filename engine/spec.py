@@ -7,7 +7,7 @@ import math
 import pkgutil
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -76,6 +76,10 @@ LIVE = {"live": True}
 LARGEST_RATE = 1e6
 Rate = Annotated[
     float, Meta(ge=0.0, le=LARGEST_RATE, title="learning rate", description="Size of an update step", extra=LIVE)
+]
+Frozen = Annotated[
+    Literal["nothing", "weights", "biases", "all"],
+    Meta(title="frozen", description="Parameters that the update leaves as they are", extra=LIVE),
 ]
 L1 = Annotated[float, Meta(ge=0.0, le=1e6, title="L1 penalty", description="Adds l1·Σ|W| to the loss", extra=LIVE)]
 L2 = Annotated[float, Meta(ge=0.0, le=1e6, title="L2 penalty", description="Adds l2/2·ΣW² to the loss", extra=LIVE)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from math import prod
 from typing import Any, Literal
@@ -12,11 +13,13 @@ import numpy as np
 
 from engine.datasets import scaled
 from engine.frames import Frame, Phase, Position, TensorInfo
+from engine.frozen import frozen_parts
 from engine.layers.base import Array
 from engine.network import DATA, SHUFFLE, Network, Pass, check_outputs, random_stream
 from engine.penalties import Penalty, penalties_of
 from engine.recipe import Recipe, only_live_fields_differ
 from engine.spec import RecipeError
+from engine.threads import BlasThreads, threads_for
 
 SMALL_TENSORS = 20_000  # entries; below it one pass over everything beats a dot per tensor
 
@@ -44,6 +47,7 @@ class Trainer:
         self._load_samples()
         self._check_first_values()
         self.network.initialize()
+        self._threads = BlasThreads(threads_for(self.network.multiply_adds * recipe.batch_size))
         self.step_count = 0
         self.needs_input_gradient = False  # whether backward goes on to the data itself
         self.batch_labels: Array | None = None  # of the present mini-batch, (B,)
@@ -112,6 +116,7 @@ class Trainer:
         """Train on one mini-batch, phase by phase; each phase is yielded when it has been computed.
 
         `batch` is (x, y) of your own, x (B, *in), y labels (B,) or values (B, K); by default the next one of the data.
+        Advance it inside `with trainer.computing():`, as `step` does, or numpy warns of every overflow.
         """
         run = self._draw(batch)
         yield self._at(self._batch_phase)
@@ -139,10 +144,14 @@ class Trainer:
         network, recipe, step = self.network, self.recipe, self.step_count
         if self._penalties:
             self.penalty = sum((penalty.add() for penalty in self._penalties), 0.0)
+        for part in self._frozen:
+            part.hide()
         recipe.clip.clip(network.gradients)
         parameters, gradients, updates = network.parameters, network.gradients, network.updates
         self.lr = lr = recipe.schedule.rate(recipe.optimizer.lr, step - 1)
         recipe.optimizer.update(gradients, parameters, updates, network.optimizer_slots, step, lr)
+        for part in self._frozen:
+            part.show()
         np.add(parameters, updates, out=parameters)
 
     def _at(self, phase: Phase) -> Phase:
@@ -151,10 +160,16 @@ class Trainer:
 
     def step(self, batch: tuple[Any, Any] | None = None) -> Frame:
         """Train on one whole mini-batch (see `phases`) and return its frame."""
-        with np.errstate(all="ignore"):
+        with self.computing():
             for _ in self.phases(batch):
                 pass
         return self.frame()
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """What all arithmetic runs in: NaN and infinity are shown, not warned of; threads for the network's size."""
+        with self._threads, np.errstate(all="ignore"):
+            yield
 
     def _draw(self, batch: tuple[Any, Any] | None) -> Pass:
         """Put the next mini-batch, or the given one, into its pass."""
@@ -230,7 +245,7 @@ class Trainer:
         self.columns += [f"{kind}.{a}" for kind in ("parameter", "gradient", "update") for a in addresses]
         self.record = np.full(len(self.columns), np.nan)
         self.loss = self.lr = float("nan")
-        self._open_penalties()
+        self._open_update()
         size = self.network.parameters.size
         self._three = self.network.store[:3].reshape(-1)  # parameters, gradients, updates in a row
         self._starts = np.array([row * size + slot.start for row in range(3) for slot in slots], np.intp)
@@ -239,10 +254,11 @@ class Trainer:
         self._squares = np.zeros(self._three.size if self._small else 0, self.network.dtype)
         self.current = self.network.at(self.recipe.batch_size)
 
-    def _open_penalties(self) -> None:
-        """Find the layers' l1 and l2, as they are now."""
+    def _open_update(self) -> None:
+        """Find what the layers' specs ask of the update, as they are now: l1 and l2, and what is frozen."""
         self.penalty = 0.0
         self._penalties: list[Penalty] = penalties_of(self.network, self.recipe.layers)
+        self._frozen = frozen_parts(self.network, self.recipe.layers)
 
     def _record(self, run: Pass, y: Array) -> None:
         """Note the numbers of the step just computed."""
@@ -308,7 +324,7 @@ class Trainer:
         x = np.asarray(x, self.network.dtype)
         if x.shape[1:] != self.network.shapes[0]:
             raise ValueError(f"x has shape {x.shape}, but the network takes (N, *{self.network.shapes[0]})")
-        with np.errstate(all="ignore"):
+        with self.computing():
             return self.current.loss.believe(self.network.apply(x))
 
     def evaluate(self, part: Literal["training", "validation"] = "validation") -> tuple[float, float]:
@@ -323,7 +339,7 @@ class Trainer:
         loss = self.network.at(self.recipe.batch_size).loss  # a "sum" is that of a mini-batch, here too
         for start in range(0, len(x), EVALUATE_AT_ONCE):
             chosen = slice(start, start + EVALUATE_AT_ONCE)
-            with np.errstate(all="ignore"):
+            with self.computing():
                 y = self.network.apply(x[chosen])
                 total += float(loss.per_sample(y, targets[chosen]).sum(dtype=np.float64))
             right += len(y) * loss.hit_share(y, None if labels is None else labels[chosen])
@@ -397,7 +413,7 @@ class Trainer:
         if not only_live_fields_differ(self.recipe, recipe):
             return False
         self.recipe = self.network.recipe = recipe
-        self._open_penalties()
+        self._open_update()
         self.__dict__.pop("tensor_infos", None)
         return True
 

@@ -140,13 +140,41 @@ def test_every_sample_is_seen_once_an_epoch_in_a_new_order() -> None:
     assert seen[0] != seen[1]
 
 
-def test_state_and_restore_go_on_bit_for_bit_in_another_process() -> None:
-    trainer = tiny()
+EVERYTHING_WITH_A_MEMORY = {
+    "data": {"kind": "blobs", "samples": 61, "classes": 3, "drop_last": False},
+    "layers": [
+        {"kind": "dense", "units": 8, "l1": 0.001},
+        {"kind": "batch_norm"},
+        {"kind": "prelu"},
+        {"kind": "residual", "layers": [{"kind": "dense", "units": 8}, {"kind": "dropout", "rate": 0.3}]},
+        {"kind": "dropout", "rate": 0.2},
+        {"kind": "dense", "units": 3},
+    ],
+    "schedule": {"kind": "one_cycle", "steps": 40},
+    "clip": {"kind": "clip_by_norm", "max_norm": 0.5},
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {**EVERYTHING_WITH_A_MEMORY, "optimizer": {"kind": "adam", "lr": 0.01}},
+        {**EVERYTHING_WITH_A_MEMORY, "optimizer": {"kind": "rmsprop", "lr": 0.01, "momentum": 0.5}, "dtype": "float32"},
+        {**EVERYTHING_WITH_A_MEMORY, "optimizer": {"kind": "sgd", "lr": 0.1, "momentum": 0.9, "nesterov": True}},
+        {**EVERYTHING_WITH_A_MEMORY, "optimizer": {"kind": "adagrad", "lr": 0.1}},
+        {**EVERYTHING_WITH_A_MEMORY, "optimizer": {"kind": "adamw", "lr": 0.01}},
+    ],
+)
+def test_state_and_restore_go_on_bit_for_bit_in_another_process(changes: dict[str, object]) -> None:
+    trainer = tiny(**changes)
     for _ in range(10):
         trainer.step()
     state = msgspec.msgpack.encode(trainer.state())
     for _ in range(10):
         trainer.step()
+        trainer.evaluate()  # looking must change nothing
+        engine.check(trainer, mode="projected")
     script = (
         "import sys, msgspec; from engine import Trainer; from engine.trainer import State;"
         "s = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=State); t = Trainer(s.recipe); t.restore(s);"

@@ -74,6 +74,10 @@ class LayerSpec(KindSpec, frozen=True, kw_only=True):
         """The layer's name with its sizes, such as "Dense 64→32"."""
         return self.title()
 
+    def inside(self) -> Iterator[tuple[str, LayerSpec]]:
+        """This layer and all that it holds, each with what its roles begin with: "" for its own."""
+        yield "", self
+
     def build(self, shape: Shape, batch: int, dtype: DTypeLike) -> Layer:
         """The layer itself, with buffers for batches of `batch` samples."""
         raise NotImplementedError

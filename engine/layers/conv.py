@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 
 from engine.initializers import AnyInitializer, He, Zeros
 from engine.layers.base import Array, Layer, LayerSpec, Parameter, Shape, ShapeError, shape_text
-from engine.spec import L1, L2
+from engine.spec import L1, L2, Frozen
 
 AT_ONCE = 1 << 16  # numbers in the windows of a block of samples, so that they stay in the cache
 PICTURE_CURE = "insert a Reshape layer before it that makes (channels, rows, columns)"
@@ -50,6 +50,7 @@ class Conv2D(LayerSpec, frozen=True, kw_only=True, tag="conv2d"):
     bias_init: Annotated[AnyInitializer, Meta(title="biases start", description="How b is drawn")] = Zeros()
     l1: L1 = 0.0
     l2: L2 = 0.0
+    frozen: Frozen = "nothing"
 
     family: ClassVar[str] = "Convolution"
     parts: ClassVar[tuple[str, ...]] = ("grad_W", "grad_b", "grad_x")

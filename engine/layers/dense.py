@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from engine.initializers import AnyInitializer, He, Zeros
 from engine.layers.base import Array, Layer, LayerSpec, Parameter, Shape, ShapeError, shape_text
-from engine.spec import L1, L2
+from engine.spec import L1, L2, Frozen
 
 
 class Dense(LayerSpec, frozen=True, kw_only=True):
@@ -23,6 +23,7 @@ class Dense(LayerSpec, frozen=True, kw_only=True):
     bias_init: Annotated[AnyInitializer, Meta(title="biases start", description="How b is drawn")] = Zeros()
     l1: L1 = 0.0
     l2: L2 = 0.0
+    frozen: Frozen = "nothing"
 
     family: ClassVar[str] = "Linear"
     parts: ClassVar[tuple[str, ...]] = ("grad_W", "grad_b", "grad_x")

@@ -124,6 +124,12 @@ class Residual(LayerSpec, frozen=True, kw_only=True):
         """Those of all layers inside, such as "1.running_mean"."""
         return {f"{n}.{r}": p for n, (spec, at) in self.named(shape).items() for r, p in spec.buffers(at).items()}
 
+    def inside(self) -> Iterator[tuple[str, LayerSpec]]:
+        """The block, and the layers in it: by the beginnings "0." and "1." and so on."""
+        yield "", self
+        for index, layer in enumerate(self.layers):
+            yield from ((f"{index}.{prefix}", held) for prefix, held in layer.inside())
+
     def multiply_adds(self, shape: Shape) -> int:
         """The sum over the layers inside."""
         return sum(spec.multiply_adds(at) for spec, at in self.named(shape).values())
