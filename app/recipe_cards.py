@@ -44,10 +44,10 @@ def _layer_card(index: int, spec: LayerSpec, info: LayerInfo | None, dimmed: boo
     sizes = f"{shape_text(info.in_shape)} → {shape_text(info.out_shape)}"
     caption = info.caption.removeprefix(info.title).strip().replace("→", " → ") or shape_text(info.out_shape)
     parameters = ", ".join(f"{role} {shape_text(shape)}" for role, shape in info.parameters.items())
-    tip = "\n".join(line for line in (what, sizes, f"{info.parameter_count:,} parameters: {parameters}") if line)
-    return Card(
-        "layer", index, spec, title, caption, info.parameter_count, dimmed, tip if parameters else f"{what}\n{sizes}"
-    )
+    has = f"{info.parameter_count:,} parameters: {parameters}" if parameters else ""
+    costs = f"{info.multiply_adds:,} multiply-adds a sample" if info.multiply_adds else ""
+    tip = "\n".join(line for line in (what, sizes, has, costs) if line)
+    return Card("layer", index, spec, title, caption, info.parameter_count, dimmed, tip)
 
 
 def _data_card(recipe: Recipe, network: Built | None, dimmed: bool) -> Card:

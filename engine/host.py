@@ -330,7 +330,7 @@ def describe(run: Run) -> protocol.Built:
         count = sum(slot.parameter.size for slot in network.slots_of(i))
         title, caption = spec.title(), spec.caption(network.shapes[i])
         into, out = network.shapes[i], network.shapes[i + 1]
-        layers.append(LayerInfo(spec.kind(), title, caption, into, out, parameters, count, spec.formulas))
+        layers.append(LayerInfo(spec.kind(), title, caption, into, out, parameters, count, spec.formulas, spec.multiply_adds(into)))
     data = DataInfo(
         training=len(trainer.x),
         validation=len(trainer.x_validation),

@@ -108,6 +108,7 @@ class LayerInfo(msgspec.Struct, frozen=True):
     parameters: dict[str, tuple[int, ...]]
     parameter_count: int
     formulas: dict[str, str]
+    multiply_adds: int = 0  # of the forward of one sample
 
 
 class DataInfo(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ from app import theme
 from app.panels.curves import CurvesPanel
 from app.session import Session
 from app.widgets.axes import limits, steady
-from app.widgets.curve_data import BLOCK, Dense, Sparse
+from app.widgets.curve_data import Dense, Sparse
 from app.widgets.numbers import exact, figures, percent, tiny
 from app.widgets.throttle import TURN, Throttle
 
@@ -140,19 +140,6 @@ def test_many_measured_steps_are_thinned_too():
     assert points.y.max() == values.max()
 
 
-def test_a_million_steps_are_taken_in_and_thinned_quickly():
-    values = np.random.default_rng(0).normal(size=1_000_000)
-    curve = dense(values[: 1_000_000 - BLOCK])
-    curve._read = lambda first, last: values[first:last]
-    best = math.inf
-    for length in range(999_990, 1_000_000):
-        start = time.perf_counter()
-        curve.update(length)
-        curve.curve(0, length, 1200)
-        best = min(best, time.perf_counter() - start)
-    assert best < 0.005
-
-
 # --- axes and numbers -------------------------------------------------------------------------------
 
 
@@ -194,6 +181,21 @@ def test_every_step_is_on_the_curve_and_validation_only_where_measured(panel: Cu
     assert x.tolist() == list(range(1, 21))
     assert panel.loss.drawn(1)[0].tolist() == [1, 2, 4, 8, 16]
     assert panel.accuracy.drawn(0)[1].max() <= 100
+
+
+def test_what_a_penalty_adds_is_a_curve_of_its_own(panel: CurvesPanel, qtbot: QtBot):
+    assert [s.name for s in panel.loss.series] == ["train", "validation"]
+    layers = [{"kind": "dense", "units": 12, "l2": 0.01}, {"kind": "relu"}, {"kind": "dense", "units": 10}]
+    desk = Desk(layers=layers)
+    penalised = CurvesPanel(desk.session)
+    qtbot.addWidget(penalised)
+    penalised.build(desk.session.network)
+    penalised.resize(700, 170)
+    penalised.show()
+    desk.step(5)
+    assert [s.name for s in penalised.loss.series] == ["train", "validation", "penalty"]
+    np.testing.assert_allclose(penalised.loss.drawn(2)[1], desk.run.history["penalty"])
+    assert f"penalty {figures(desk.run.history['penalty'][-1], 6)}" in penalised.key.accessibleDescription()
 
 
 def test_a_single_step_is_seen(panel: CurvesPanel, desk: Desk):

@@ -104,6 +104,7 @@ def test_the_cards_say_title_sizes_and_parameter_count(panel: NetworkPanel) -> N
     ]
     assert [c.count for c in cards if c.count] == [2080, 528, 170]
     assert cards[1].text == "0 Dense 64 → 32, 2,080 parameters"
+    assert cards[1].tip.endswith("64 → 32\n2,080 parameters: W 64×32, b 32\n2,048 multiply-adds a sample")
 
 
 def test_the_total_parameter_count_is_the_status(panel: NetworkPanel, stub: LinkStub, qtbot: QtBot) -> None:

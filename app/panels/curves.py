@@ -20,11 +20,14 @@ from engine.protocol import Built
 if TYPE_CHECKING:
     from app.widgets.plot import StepPlot
 
-TRAIN, VALIDATION = 0, 2  # places in the theme's series
+TRAIN, PENALTY, VALIDATION = 0, 1, 2  # places in the theme's series
 
 
 class CurvesPanel(Panel):
-    """Training is a line through every mini-batch; validation has a dot wherever it was measured."""
+    """Training is a line through every mini-batch; validation has a dot wherever it was measured.
+
+    The loss is the data's alone: what L1 and L2 penalties add is a line of its own.
+    """
 
     title: ClassVar[str] = "Loss & accuracy"
     hint: ClassVar[str] = (
@@ -69,6 +72,8 @@ class CurvesPanel(Panel):
             train = Series("train", Dense(self._read(column)), TRAIN)
             validation = Series("validation", Sparse(self._read(f"validation_{column}")), VALIDATION, markers=True)
             shown = (train, validation) if plot is self.loss or has_classes else ()
+            if plot is self.loss and any(".penalty_" in address for address in network.tensors):
+                shown += (Series("penalty", Dense(self._read("penalty")), PENALTY),)
             plot.set_series(shown)
             rows += [KeyRow(column), *(s.key_row() for s in shown)] if shown else []
         self.accuracy.setVisible(has_classes)
