@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 
 from app import theme
 from app.actions import ACTIONS, Action, load_recipe
+from app.examples import examples_menu
 from app.icons import icon
 from app.link import EngineLink
 from app.panel import Panel, find_panels
@@ -196,6 +197,8 @@ class Window(QMainWindow):
             if command.section:
                 menu.addSeparator()
             menu.addAction(self.commands[name])
+        after_open = menus["&File"].actions()[1]
+        menus["&File"].insertMenu(after_open, examples_menu(self, menus["&File"]))
         menus["&View"].addSeparator()
         for dock in self.docks.values():
             menus["&View"].addAction(dock.toggleViewAction())
