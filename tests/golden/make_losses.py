@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from math import exp
 from pathlib import Path
 from typing import Any
 
+import in_torch
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional
 
 Array = np.ndarray[Any, Any]
 HERE = Path(__file__).parent
@@ -40,74 +37,27 @@ def inputs() -> dict[str, Array]:
     }
 
 
-def clipped_log(p: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy on probabilities with the convention of engine.losses.likelihood."""
-    return functional.nll_loss(torch.log(torch.clamp(p, min=exp(-100.0))), labels)
-
-
-# name: the loss as it stands in a recipe, what it is given, what it is compared with, and PyTorch's loss
-Case = tuple[dict[str, Any], tuple[str, ...], str, Callable[[Tensor, Tensor], Tensor]]
-CASES: dict[str, Case] = {
-    "softmax": ({"kind": "softmax_cross_entropy"}, ("logits", "large"), "labels", functional.cross_entropy),
-    "smoothed": (
-        {"kind": "softmax_cross_entropy", "label_smoothing": 0.1},
-        ("logits", "large"),
-        "labels",
-        lambda y, t: functional.cross_entropy(y, t, label_smoothing=0.1),
-    ),
-    "spread": (
-        {"kind": "softmax_cross_entropy", "label_smoothing": 1.0},
-        ("logits",),
-        "labels",
-        lambda y, t: functional.cross_entropy(y, t, label_smoothing=1.0),
-    ),
-    "probabilities": ({"kind": "cross_entropy"}, ("probabilities", "certain"), "labels", clipped_log),
-    "binary": (
-        {"kind": "binary_cross_entropy"},
-        ("logits", "large"),
-        "soft",
-        functional.binary_cross_entropy_with_logits,
-    ),
-    "binary_one": (
-        {"kind": "binary_cross_entropy"},
-        ("column",),
-        "yes_or_no",
-        lambda y, t: functional.binary_cross_entropy_with_logits(y, t[:, None].double()),
-    ),
+# name: the loss as it stands in a recipe, what it is given, what it is compared with
+CASES: dict[str, tuple[in_torch.Spec, tuple[str, ...], str]] = {
+    "softmax": ({"kind": "softmax_cross_entropy"}, ("logits", "large"), "labels"),
+    "smoothed": ({"kind": "softmax_cross_entropy", "label_smoothing": 0.1}, ("logits", "large"), "labels"),
+    "spread": ({"kind": "softmax_cross_entropy", "label_smoothing": 1.0}, ("logits",), "labels"),
+    "probabilities": ({"kind": "cross_entropy"}, ("probabilities", "certain"), "labels"),
+    "binary": ({"kind": "binary_cross_entropy"}, ("logits", "large"), "soft"),
+    "binary_one": ({"kind": "binary_cross_entropy"}, ("column",), "yes_or_no"),
     "binary_probabilities": (
         {"kind": "binary_cross_entropy_on_probabilities"},
         ("probabilities", "certain"),
         "soft",
-        functional.binary_cross_entropy,
     ),
-    "mean": ({"kind": "mean_squared_error"}, ("values",), "targets", functional.mse_loss),
-    "sum": (
-        {"kind": "mean_squared_error", "convention": "sum"},
-        ("values",),
-        "targets",
-        lambda y, t: functional.mse_loss(y, t, reduction="sum"),
-    ),
-    "half": (
-        {"kind": "mean_squared_error", "convention": "half"},
-        ("values",),
-        "targets",
-        lambda y, t: functional.mse_loss(y, t, reduction="sum") / (2 * len(y)),
-    ),
-    "absolute": ({"kind": "absolute_error"}, ("values",), "targets", functional.l1_loss),
-    "huber": ({"kind": "huber"}, ("values",), "targets", functional.huber_loss),
-    "huber_small": (
-        {"kind": "huber", "delta": 0.3},
-        ("values",),
-        "targets",
-        lambda y, t: functional.huber_loss(y, t, delta=0.3),
-    ),
-    "hinge": ({"kind": "hinge"}, ("logits", "values"), "labels", functional.multi_margin_loss),
-    "hinge_wide": (
-        {"kind": "hinge", "margin": 2.5},
-        ("logits",),
-        "labels",
-        lambda y, t: functional.multi_margin_loss(y, t, margin=2.5),
-    ),
+    "mean": ({"kind": "mean_squared_error"}, ("values",), "targets"),
+    "sum": ({"kind": "mean_squared_error", "convention": "sum"}, ("values",), "targets"),
+    "half": ({"kind": "mean_squared_error", "convention": "half"}, ("values",), "targets"),
+    "absolute": ({"kind": "absolute_error"}, ("values",), "targets"),
+    "huber": ({"kind": "huber"}, ("values",), "targets"),
+    "huber_small": ({"kind": "huber", "delta": 0.3}, ("values",), "targets"),
+    "hinge": ({"kind": "hinge"}, ("logits", "values"), "labels"),
+    "hinge_wide": ({"kind": "hinge", "margin": 2.5}, ("logits",), "labels"),
 }
 
 
@@ -115,11 +65,11 @@ def made() -> dict[str, Array]:
     """Inputs, and for every case and sort of input the loss and its gradient."""
     given = inputs()
     found = dict(given)
-    for name, (recipe, sorts, against, loss) in CASES.items():
-        found[f"{name}.spec"] = np.array(json.dumps(recipe))
+    for name, (spec, sorts, against) in CASES.items():
+        found[f"{name}.spec"] = np.array(json.dumps(spec))
         for sort in sorts:
             y = torch.tensor(given[sort], requires_grad=True)
-            value = loss(y, torch.tensor(given[against]))
+            value = in_torch.loss(spec, y, torch.tensor(given[against]))
             value.backward()
             assert y.grad is not None
             found[f"{name}.{sort}.{against}.loss"] = np.array(value.item())
