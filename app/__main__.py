@@ -8,15 +8,20 @@ import sys
 from collections.abc import Sequence
 
 from app import cli, startup
+from engine.layers.custom import own_files
 from engine.recipe import Recipe
 from engine.spec import RecipeError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run Nablascope; the exit code: 0 all right, 2 could not."""
+    """Run Nablascope; the exit code: 0 all right, 2 could not, 1 where `check` finds a wrong gradient."""
     options = cli.parse(sys.argv[1:] if arguments is None else arguments)
     if options.command == "train":
         return cli.train(options)
+    if options.command == "check":
+        from app.check_command import check
+
+        return check(options)
     try:
         recipe = cli.find_recipe(options.recipe)
     except RecipeError as error:
@@ -48,12 +53,14 @@ def _open_window(recipe: Recipe, options: argparse.Namespace) -> int:
     from app.engine_process import EngineProcess
     from app.logs import log_file, watch_for_crashes
 
-    engine = EngineProcess(log_file("engine.log"), recipe)
+    own_code = own_files(recipe.layers)  # is not run before the user, in the window, says yes
+    engine = EngineProcess(log_file("engine.log"), cli.find_recipe(None) if own_code else recipe)
     try:
         from PySide6.QtCore import QEvent, QSettings
         from PySide6.QtWidgets import QApplication
 
         from app import theme
+        from app.consent import Consent
         from app.link import EngineLink
         from app.session import Session
         from app.tasks import screenshot, tell_first_frame
@@ -70,11 +77,14 @@ def _open_window(recipe: Recipe, options: argparse.Namespace) -> int:
     settings = QSettings("nablascope", "nablascope")
     link = EngineLink(engine, log_file("engine.log"))
     try:
-        session = Session(link, recipe)
+        session = Session(link, cli.find_recipe(None) if own_code else recipe, Consent(settings))
         for_picture = bool(options.screenshot or options.probe_start)
         appearance = theme.remembered_appearance(application, None if for_picture else settings)
         window = Window(session, link, appearance, None if for_picture else settings)
         window.show()
+        if own_code:
+            session.consent.allow_files(options.trust)
+            session.use(recipe)
         if options.probe_start:
             tell_first_frame(window)
         elif options.screenshot:

@@ -159,7 +159,13 @@ def restart_with_new_weights(window: Window) -> None:
 def check_gradients(window: Window) -> None:
     """Hold every analytic gradient of this mini-batch against a numerical one."""
     window.show_panel("gradient_check")
-    window.session.check("full")
+    window.session.check()
+
+
+@action("Plant a &bug…", "&Run")
+def plant_bug(window: Window) -> None:
+    """Plant a bug into a layer of this network, openly or hidden, to be found."""
+    window.show_bench()
 
 
 @action("&Stop the engine", "&Run", "cancel", section=True)

@@ -9,9 +9,12 @@ import sys
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import NoReturn
 
+from engine.owncode import trust
 from engine.recipe import Recipe
 from engine.spec import RecipeError
+from engine.subject import SubjectError
 from engine.trainer import Trainer
 
 DEFAULT_RECIPE = "digits"
@@ -37,6 +40,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     arguments = list(arguments)
     if arguments[:1] == ["train"]:
         return _train_parser().parse_args(arguments[1:])
+    if arguments[:1] == ["check"]:
+        from app.check_command import parser  # its half of the engine is only needed here
+
+        return parser().parse_args(arguments[1:])
     return _window_parser().parse_args(arguments)
 
 
@@ -50,11 +57,13 @@ def _count(text: str) -> int:
 def _window_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nablascope",
-        description="An oscilloscope for backpropagation. `nablascope train RECIPE` trains without a window.",
+        description="An oscilloscope for backpropagation. `nablascope train RECIPE` trains without a window, "
+        "`nablascope check FILE.py` checks the gradients of your own code.",
     )
     known = ", ".join(shipped_recipes())
     parser.add_argument("recipe", nargs="?", metavar="RECIPE", help=f"a recipe's JSON file, or one of {known}")
     parser.add_argument("--steps", type=_count, metavar="N", help="mini-batches to train at the start")
+    _add_trust(parser)
     parser.add_argument("--screenshot", metavar="PNG", help="train, save the window as a picture, and end")
     parser.add_argument("--probe-start", action="store_true", help=argparse.SUPPRESS)  # for the start-up benchmark
     parser.set_defaults(command="window")
@@ -67,9 +76,21 @@ def _train_parser() -> argparse.ArgumentParser:
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument("--steps", type=_count, metavar="N", help="mini-batches to train")
     length.add_argument("--epochs", type=_count, metavar="N", help="passes over the training data")
+    _add_trust(parser)
     parser.add_argument("--json", action="store_true", help="a line of JSON after each epoch and at the end")
     parser.set_defaults(command="train")
     return parser
+
+
+def _add_trust(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--trust",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="a Python file whose code the recipe may run",
+    )
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -77,9 +98,15 @@ def train(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm  # only needed here
 
     try:
-        trainer = Trainer(find_recipe(arguments.recipe))
+        for file in arguments.trust:
+            trust.allow(file)
+        recipe = find_recipe(arguments.recipe)
+        fetch_data(recipe)
+        trainer = Trainer(recipe)
     except RecipeError as error:
         return refuse(error)
+    except KeyboardInterrupt:
+        return interrupted("before the first step; what was fetched is kept for the next time")
     steps = arguments.steps if arguments.steps is not None else arguments.epochs * trainer.batches
     hidden = arguments.json or not sys.stderr.isatty()
     try:
@@ -90,10 +117,37 @@ def train(arguments: argparse.Namespace) -> int:
                 if step % trainer.batches == 0 or step == steps:
                     bar.clear()
                     print(report(trainer, as_json=arguments.json), flush=True)
+    except SubjectError as error:
+        return refuse(f"own layer: {error}")
     except KeyboardInterrupt:
-        print(f"stopped at step {trainer.step_count}", file=sys.stderr)
-        return 130
+        return interrupted(f"at step {trainer.step_count}")
     return 0
+
+
+def fetch_data(recipe: Recipe) -> None:
+    """Fetch what the data needs from the internet, if anything, with a bar for each file on stderr, or a line.
+
+    Raises RecipeError with one sentence.
+    """
+    if not recipe.data.must_fetch():
+        return
+    from tqdm import tqdm
+
+    bars: dict[str, tqdm[NoReturn]] = {}
+    quiet = not sys.stderr.isatty()
+
+    def tell(name: str, done: int, total: int) -> None:
+        if name not in bars:
+            bars[name] = tqdm(desc=name, total=total or None, unit="B", unit_scale=True, disable=quiet)
+            if quiet:
+                print(f"fetching {name}, {total / 1e6:.1f} MB", file=sys.stderr)
+        bars[name].update(done - bars[name].n)
+
+    try:
+        recipe.data.fetch_files(tell)
+    finally:
+        for bar in bars.values():
+            bar.close()
 
 
 def report(trainer: Trainer, *, as_json: bool) -> str:
@@ -119,6 +173,12 @@ def report(trainer: Trainer, *, as_json: bool) -> str:
 def json_line(numbers: dict[str, float]) -> str:
     """Numbers as one line of JSON; what is not finite becomes null, which every reader understands."""
     return json.dumps({name: value if math.isfinite(value) else None for name, value in numbers.items()})
+
+
+def interrupted(where: str) -> int:
+    """Say on stderr where Ctrl+C came; the exit code for it."""
+    print(f"stopped {where}", file=sys.stderr)
+    return 130
 
 
 def refuse(error: Exception | str) -> int:

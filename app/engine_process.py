@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from engine import host, protocol
+from engine.host import crash_file
 from engine.recipe import Recipe
 from engine.shared import FrameSlots
 
@@ -41,14 +44,28 @@ class EngineProcess:
         with _one_blas_thread():
             self.process.start()
         theirs.close()
+        self._crash_file = crash_file(log_file)
+        self._own_files: set[str] = set()
         self.recipe = recipe
         if recipe is not None:
             self.send(protocol.Use(recipe))
 
     def send(self, command: protocol.Command) -> None:
         """Send a command; quietly nowhere when the process is gone (its end is noticed elsewhere)."""
+        if isinstance(command, protocol.Trust):
+            self._own_files |= command.files.keys()
         with suppress(OSError):
             self.connection.send_bytes(protocol.encode(command))
+
+    def last_line_of_own_code(self) -> str:
+        """The line of a user's file in which the interpreter crashed, such as "homework.py, line 12"; "" if in none."""
+        if self._crash_file is None or not self._own_files:
+            return ""
+        with suppress(OSError):
+            for path, line in re.findall(r'File "(.+)", line (\d+)', self._crash_file.read_text(errors="replace")):
+                if path in self._own_files:
+                    return f"{Path(path).name}, line {line}"
+        return ""
 
     def kill(self) -> None:
         """End the process at once; a thread that reads from it sees the end of the pipe."""

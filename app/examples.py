@@ -23,7 +23,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("tanh_scale_small", "tanh_scale_right", "tanh_scale_large"),
     ),
     "Units that die, steps that explode": ("dead_relu_lr", "dead_relu_bias", "exploding_lr"),
-    "What a network needs": ("spiral_linear", "spiral_hidden", "sanity_checks", "bug_bench"),
+    "What a network needs": ("spiral_linear", "spiral_hidden", "sanity_checks"),
+    "Bugs that the loss hides": ("bug_bench", "bug_bench_transposed", "bug_bench_derivative"),
     "Notebooks": ("notebook_a", "notebook_b", "notebook_c", "notebook_d", "notebook_e"),
 }
 

@@ -61,7 +61,7 @@ class EngineLink(QObject):
     def _adopt(self, engine: EngineProcess) -> None:
         """Listen to an engine process that was just started."""
         self._engine = engine
-        self._beat = -1
+        self._beat, self._where = -1, ""
         self._alive_until = time.monotonic() + START_WITHIN
         self._reader = threading.Thread(target=self._read, args=(engine,), name="engine-reader", daemon=True)
         self._reader.start()
@@ -84,12 +84,15 @@ class EngineLink(QObject):
         if engine is not self._engine or self._closing:
             return
         if event is None:
-            self._replace("the engine ended unexpectedly")
+            line = engine.last_line_of_own_code()
+            self._replace(f"the engine crashed in {line}" if line else "the engine ended unexpectedly")
         elif isinstance(event, protocol.Pong):
+            self._where = event.where
             if event.beat != self._beat:
                 self._beat = event.beat
                 self._alive_until = time.monotonic() + HUNG_AFTER
         elif isinstance(event, protocol.Busy):
+            self._beat = event.beat
             self._alive_until = time.monotonic() + event.seconds
         else:
             if isinstance(event, protocol.Ready):
@@ -101,7 +104,8 @@ class EngineLink(QObject):
     def _look_after(self) -> None:
         """Ping the engine; give it up when its main loop has not moved for too long."""
         if time.monotonic() > self._alive_until:
-            self._replace("the engine did not answer")
+            stuck = f"{self._where} does not come to an end: the engine was stopped" if self._where else ""
+            self._replace(stuck or "the engine did not answer")
         else:
             self.send(protocol.Ping())
 

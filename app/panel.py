@@ -36,6 +36,7 @@ class Panel(QWidget):
         self.setAccessibleName(self.title)
         self._built_for: Built | None = None
         session.built.connect(self._on_built)
+        session.adopted.connect(self.retell)
         session.shown.connect(self._on_shown)
 
     @classmethod
@@ -52,6 +53,9 @@ class Panel(QWidget):
 
     def draw(self, frame: Frame) -> None:
         """The cursor moved: show this frame."""
+
+    def retell(self, network: Built) -> None:
+        """Live fields of the network that stands were changed: say anew what hangs on them."""
 
     def rewatch(self) -> None:
         """Tell the session what is wanted now; to be called when `wanted` would answer otherwise than before."""

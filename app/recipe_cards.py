@@ -38,7 +38,7 @@ def trace(norms: NDArray[np.float64]) -> QPolygonF:
 
 
 def _layer_card(index: int, spec: LayerSpec, info: LayerInfo | None, dimmed: bool) -> Card:
-    title, what = spec.title(), (spec.__doc__ or "").partition("\n")[0]
+    title, what = spec.label(), (spec.__doc__ or "").partition("\n")[0]
     if info is None:
         return Card("layer", index, spec, title, "…", None, dimmed, what)
     sizes = f"{shape_text(info.in_shape)} → {shape_text(info.out_shape)}"

@@ -22,7 +22,7 @@ FIRST = {"units": 16, "images": "train-images-idx3-ubyte.gz", "labels": "train-l
 def default_spec(kind: type[_K]) -> _K:
     """A sensible first spec of a kind."""
     fields = msgspec.structs.fields(kind)
-    given = {f.name: FIRST.get(f.name, initial(inspect.type_info(f.type))) for f in fields if f.required}
+    given = {f.encode_name: FIRST.get(f.name, initial(inspect.type_info(f.type))) for f in fields if f.required}
     return msgspec.convert({**given, "kind": kind.kind()}, kind)
 
 

@@ -8,17 +8,26 @@ from dataclasses import dataclass
 import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
+from app.consent import Consent
 from app.link import EngineLink
+from app.live_history import LiveHistory
 from engine import protocol
+from engine.differences import Difference
 from engine.frames import Frame
+from engine.gradcheck import Mode
+from engine.layers.custom import own_files
 from engine.protocol import Built, WatchItem
-from engine.recipe import Recipe
+from engine.recipe import Recipe, only_live_fields_differ
 from engine.shared import read_frame, read_history
+from engine.spec import RecipeError
 from engine.timeline import Timeline
 from engine.trainer import State
 
 FRAME_TIME = 1 / 60  # seconds between two frames, at least
 MOST_UNDO = 200
+MANY_PARAMETERS = 200_000  # beyond it a check of every entry is not what one wants first
+CANCELLED = "the download was cancelled; the run before goes on, and what has come is kept for the next time"
+CANCELLED_AT_ONCE = "the download was cancelled; what has come is kept, and a restart goes on with it"
 MOST_LOST = 3  # engines lost in a row before no more is asked of a new one
 
 
@@ -45,10 +54,15 @@ class Session(QObject):
     check_progressed = Signal(int, int)  # entries done, of how many
     checked = Signal(object)  # Checked
     cell_told = Signal(object)  # Cell
+    entry_told = Signal(object)  # Entry: what the last check made of it
+    swept = Signal(object)  # Sweep: a tensor's error against h
+    adopted = Signal(object)  # Built: live fields changed; the same network, told anew
+    fetching_changed = Signal(object)  # Fetching: how far the download is; None: nothing is being fetched
 
-    def __init__(self, link: EngineLink, recipe: Recipe) -> None:
+    def __init__(self, link: EngineLink, recipe: Recipe, consent: Consent | None = None) -> None:
         super().__init__()
         self._link = link
+        self.consent = consent or Consent()
         self._recipes = [recipe]  # undo is a list of recipes with a cursor
         self._cursor = 0
         self._edit_key: object = None
@@ -64,6 +78,12 @@ class Session(QObject):
         self.playing = False
         self.checking = False
         self.last_check: protocol.Checked | None = None
+        self.check_mode: Mode = "full"
+        self.difference: Difference = "central"
+        self.live = LiveHistory()
+        self.live_every: int | None = 0  # steps between two live checks; 0: as often as fits; None: no live check
+        self._live_alarm: tuple[int | None, str] | None = None  # layer and tensor that the user was told of
+        self.fetching: protocol.Fetching | None = None
         self.rate: float | None = None
         self._pace = QTimer(self, singleShot=True)
         self._pace.timeout.connect(self._take_next)
@@ -81,7 +101,7 @@ class Session(QObject):
 
     def use(self, recipe: Recipe, key: object = None) -> None:
         """Go on with this recipe; edits in a row with the same `key` (a number being typed) are one for undo."""
-        if recipe == self.recipe:
+        if recipe == self.recipe or not self._may_run(recipe):
             return
         if key is None or key != self._edit_key or self._cursor == self._accepted[1] == 0:
             del self._recipes[self._cursor + 1 :]
@@ -110,14 +130,41 @@ class Session(QObject):
         self._move_cursor(+1)
 
     def _move_cursor(self, by: int) -> None:
-        if 0 <= self._cursor + by < len(self._recipes):
-            self._cursor += by
+        to = self._cursor + by
+        if 0 <= to < len(self._recipes) and self._may_run(self._recipes[to]):
+            self._cursor = to
             self._edit_key = None
             self._send_recipe()
 
     def _send_recipe(self) -> None:
         self._link.send(protocol.Use(self.recipe))
         self.recipe_changed.emit(self.recipe)
+
+    def _may_run(self, recipe: Recipe) -> bool:
+        """Whether the files whose code a recipe would run may run, which the engine is then told; else says why not.
+
+        The user may be asked, and meanwhile all goes on: so this comes before any change.
+        """
+        files = own_files(recipe.layers)
+        if not files:
+            return True
+        try:
+            granted = self.consent.grant(files)
+        except RecipeError as error:
+            sentence = str(error)
+        else:
+            if granted is not None:
+                self._link.send(protocol.Trust(granted))
+                return True
+            sentence = f"{files[0].name} was not allowed to run; the run before goes on"
+        self.said.emit(sentence, True)
+        self.recipe_changed.emit(self.recipe)  # what was edited in a form is taken back
+        return False
+
+    def reload_own_code(self) -> None:
+        """A file with own code changed: once the user says yes to it again, go on with it where the run stands."""
+        if self._may_run(self.recipe):
+            self._link.send(protocol.Reload())
 
     # --- stepping -----------------------------------------------------------------------------
 
@@ -159,8 +206,11 @@ class Session(QObject):
             self.play()
 
     def restart(self) -> None:
-        """Back to step 0 with the same first weights."""
-        self._link.send(protocol.Restart())
+        """Back to step 0 with the same first weights; where no network ever stood, another attempt to build it."""
+        if self.network is None:
+            self._send_recipe()
+        else:
+            self._link.send(protocol.Restart())
 
     def restart_with_new_weights(self) -> None:
         """Back to step 0 with weights drawn anew."""
@@ -197,15 +247,55 @@ class Session(QObject):
 
     # --- the gradient check -------------------------------------------------------------------
 
-    def check(self, mode: str = "full") -> None:
-        """Check the gradients of the present mini-batch."""
+    def check(self, mode: Mode | None = None) -> None:
+        """Check the gradients of the present mini-batch, as it is set or as `mode` says."""
         self.checking = True
-        self._link.send(protocol.Check(mode))  # type: ignore[arg-type]
+        self._link.send(protocol.Check(mode or self.check_mode, self.difference))
         self.check_progressed.emit(0, 0)
 
     def cancel_check(self) -> None:
         """Give the running check up."""
         self._link.send(protocol.CancelCheck())
+
+    def ask_entry(self, address: str, index: tuple[int, ...]) -> None:
+        """Ask what the last check made of one entry; `entry_told` brings it."""
+        self._link.send(protocol.AskEntry(address, index))
+
+    def ask_sweep(self, address: str) -> None:
+        """Ask how a tensor's error depends on h; `swept` brings it."""
+        self._link.send(protocol.AskSweep(address))
+
+    def set_live(self, every: int | None) -> None:
+        """Check every n-th step while training, as often as fits (0), or never (None)."""
+        if every != self.live_every:
+            self.live_every = every
+            self._link.send(protocol.CheckLive(every))
+
+    def _note_live(self, rows: tuple[protocol.LiveChecked, ...]) -> None:
+        """Keep what the live check found, and tell of a failure once."""
+        self.live.extend(rows)
+        for row in rows:
+            if row.verdict == "fail" and self._live_alarm != (row.layer, row.tensor):
+                self._live_alarm = row.layer, row.tensor
+                self.said.emit(row.sentence, True)
+            elif row.verdict == "pass":
+                self._live_alarm = None
+
+    # --- downloads ----------------------------------------------------------------------------
+
+    def cancel_fetch(self) -> None:
+        """Give the running download up, and go back to the recipe before; what has come of it is kept."""
+        self._link.send(protocol.CancelFetch())
+
+    def _on_fetching(self, event: protocol.Fetching | None) -> None:
+        if event != self.fetching:
+            self.fetching = event
+            self.fetching_changed.emit(event)
+
+    def _on_fetchended(self, event: protocol.FetchEnded) -> None:
+        self._on_fetching(None)
+        if event.cancelled:
+            self._take_back(CANCELLED if self.network is not None else CANCELLED_AT_ONCE, wrong=False)
 
     # --- what the engine says -----------------------------------------------------------------
 
@@ -219,9 +309,17 @@ class Session(QObject):
         """A new engine: tell it everything."""
         if self._lost_in_a_row > 1:
             self._take_back("the engine ends whenever it builds this network; this is the last one that stood")
-        if self._lost_in_a_row <= MOST_LOST and self._link.first_recipe != self.recipe:
-            self._link.send(protocol.Use(self.recipe, self._state))
+        wanted = self._lost_in_a_row <= MOST_LOST and self._link.first_recipe != self.recipe
+        if wanted and self._may_run(self.recipe):  # a file may have changed while the engine was gone
+            self._link.send(protocol.Use(self.recipe, self._state_to_go_on_from()))
         self._send_watch()
+        if self.live_every != 0:
+            self._link.send(protocol.CheckLive(self.live_every))
+
+    def _state_to_go_on_from(self) -> State | None:
+        """The state last saved, unless the network was edited since."""
+        state = self._state
+        return state if state is not None and only_live_fields_differ(state.recipe, self.recipe) else None
 
     def _on_built(self, event: Built) -> None:
         self._accepted = (event.recipe, self._cursor)
@@ -229,9 +327,13 @@ class Session(QObject):
         self.network = event
         self.frame = None
         self.last_check = None
+        if event.step == 0:
+            self._state = None  # what was saved belongs to the run before
         if event.columns != self.history.columns or event.step > len(self.history):
             self.history = Timeline(event.columns)
         self.history.truncate(event.step)
+        self._forget_live(event.step)
+        self.check_mode = proposed_mode(event, self.check_mode)
         if self.selection is None or self.selection.address not in event.tensors:
             first = next((a for a in event.tensors if a.endswith(".W")), "data.x")
             self.selection = Selection(first)
@@ -243,19 +345,21 @@ class Session(QObject):
     def _on_adopted(self, event: protocol.Adopted) -> None:
         self._accepted = (event.recipe, self._cursor)
         if self.network is not None:
-            self.network = msgspec.structs.replace(self.network, recipe=event.recipe)
+            live = {name: getattr(event, name) for name in event.__struct_fields__}
+            self.network = msgspec.structs.replace(self.network, **live)
+            self.adopted.emit(self.network)
 
     def _on_refused(self, event: protocol.Refused) -> None:
         """The edit cannot be."""
         self._take_back(event.sentence)
 
-    def _take_back(self, sentence: str) -> None:
+    def _take_back(self, sentence: str, *, wrong: bool = True) -> None:
         """Go back to the recipe that the engine last accepted, and say why."""
         recipe, cursor = self._accepted
         self._recipes[cursor:] = [recipe]
         self._cursor = cursor
         self._edit_key = None
-        self.said.emit(sentence, True)
+        self.said.emit(sentence, wrong)
         self.recipe_changed.emit(recipe)
 
     def _on_failed(self, event: protocol.Failed) -> None:
@@ -273,6 +377,12 @@ class Session(QObject):
     def _on_cell(self, event: protocol.Cell) -> None:
         self.cell_told.emit(event)
 
+    def _on_entry(self, event: protocol.Entry) -> None:
+        self.entry_told.emit(event)
+
+    def _on_sweep(self, event: protocol.Sweep) -> None:
+        self.swept.emit(event)
+
     def _on_checkprogress(self, event: protocol.CheckProgress) -> None:
         self.check_progressed.emit(event.done, event.total)
 
@@ -286,15 +396,23 @@ class Session(QObject):
         """Move the cursor, then let the next frame come, 60 times a second at most."""
         assert self.network is not None
         if event.history_first <= len(self.history):
+            if event.history_first < len(self.history):
+                self._forget_live(event.history_first)
             self.history.truncate(event.history_first)
         else:  # a new engine goes on where the numbers of earlier steps were lost with the old one
             self.history.skip_to(event.history_first)
         self.history.extend(read_history(self._link.slots, event, len(self.history.columns)))
+        self._note_live(event.live)
         self.frame = read_frame(self._link.slots, event, self.network.phases, self.network.batches)
         self.shown.emit(self.frame)
         now = time.perf_counter()
         wait = FRAME_TIME - (now - self._last_taken) if self.playing else 0.0
         self._pace.start(max(0, round(wait * 1000)))
+
+    def _forget_live(self, step: int) -> None:
+        """The run stands at an earlier step again, or is another one."""
+        self.live.truncate(step)
+        self._live_alarm = None
 
     def _take_next(self) -> None:
         self._last_taken = time.perf_counter()
@@ -309,4 +427,14 @@ class Session(QObject):
         self._forget_check()
         self._lost_in_a_row += 1
         self._on_playing(protocol.Playing(False))
-        self.said.emit(sentence, True)
+        if self.fetching is not None:  # the new engine goes on with what the old one trained, not with its download
+            self._on_fetching(None)
+            self._take_back(sentence)
+        else:
+            self.said.emit(sentence, True)
+
+
+def proposed_mode(network: Built, mode: Mode) -> Mode:
+    """How to check a network: a sample where every entry would take long."""
+    count = sum(layer.parameter_count for layer in network.layers)
+    return "sampled" if mode == "full" and count > MANY_PARAMETERS else mode

@@ -30,6 +30,7 @@ QFrame[role="chip"] {{ background: {t.field}; border: 1px solid {t.line}; border
 QLabel[role="title"] {{ color: {t.muted}; font-size: {small}; font-weight: bold; text-transform: uppercase; }}
 QLabel[role="muted"] {{ color: {t.muted}; }}
 QLabel[role="error"] {{ color: {t.bad_text}; font-size: {small}; }}
+QLabel[role="bug"] {{ color: {t.bad_text}; font-weight: bold; }}
 QLabel[role="alert"] {{ background: {t.bad_text}; color: {t.panel}; font-weight: bold; border-radius: 4px;
     padding: 1px 8px; }}
 QToolButton[role="quiet"] {{ background: transparent; border: none; color: {t.muted}; padding: 0 4px; }}
@@ -68,6 +69,8 @@ QPushButton[role="primary"], QToolButton[role="primary"] {{ background: {t.forwa
 QPushButton[role="primary"]:focus, QToolButton[role="primary"]:focus {{ border-color: {t.text}; }}
 QPushButton[role="primary"]:disabled, QToolButton[role="primary"]:disabled {{ background: {t.line};
     border-color: {t.line}; color: {t.muted}; }}
+QPushButton[role="bug"] {{ background: {t.bad_text}; border-color: {t.bad_text}; color: {t.panel}; font-weight: bold; }}
+QPushButton[role="quiet-badge"] {{ border-color: {t.muted}; font-weight: bold; }}
 QToolButton::menu-indicator {{ image: none; }}
 
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{ background: {t.field}; border: 1px solid {t.line};
@@ -116,6 +119,7 @@ QProgressBar {{ background: {t.field}; border: 1px solid {t.line}; border-radius
 QProgressBar::chunk {{ background: {t.forward}; border-radius: 4px; }}
 QTabBar::tab {{ color: {t.muted}; background: transparent; padding: 5px 12px; border: none;
     border-bottom: 2px solid transparent; }}
+QTabBar[role="switch"]::tab {{ padding: 3px 8px; }}
 QTabBar::tab:selected {{ color: {t.text}; border-bottom-color: {t.forward}; }}
 QTabWidget::pane {{ border: none; }}
 """

@@ -20,7 +20,21 @@ if TYPE_CHECKING:
     import pyqtgraph as pg
 
 Mode = Literal["system", "dark", "light"]
-Role = Literal["card", "chip", "title", "dock-title", "muted", "error", "alert", "good", "primary", "quiet"]
+Role = Literal[
+    "card",
+    "chip",
+    "title",
+    "dock-title",
+    "muted",
+    "error",
+    "bug",
+    "quiet-badge",
+    "alert",
+    "good",
+    "primary",
+    "quiet",
+    "switch",
+]
 
 POINT_SIZE = 10.0
 _PROPERTY = "nablascope_theme"

@@ -6,12 +6,23 @@ import msgspec
 from msgspec import inspect
 from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app import theme
 from app.icons import icon
+from app.planting import badge_text, hidden_bug
 from app.session import Session
 from app.widgets.fields import NumberField
+from app.widgets.live_bar import LiveBadge
 from engine.frames import Frame, Phase
 from engine.protocol import Built
 from engine.recipe import Recipe
@@ -45,12 +56,23 @@ class Transport(QWidget):
         row.addWidget(self._speed())
         row.addSpacing(14)
         row.addLayout(self._position_lines(), 1)
+        self.bug_badge = QPushButton(self)
+        self.bug_badge.setAccessibleName("planted bug")
+        self.bug_badge.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.bug_badge.clicked.connect(actions["plant_bug"].trigger)
+        self.bug_badge.hide()
+        row.addWidget(self.bug_badge)
+        row.addSpacing(8)
         row.addWidget(QLabel("learning rate"))
         row.addWidget(self._rate_field())
         row.addSpacing(8)
+        self.live = LiveBadge(self)
+        row.addWidget(self.live)
+        row.addSpacing(6)
         row.addWidget(self._button(actions["check_gradients"]))
         row.addWidget(self._button(actions["toggle_theme"]))
         session.built.connect(self._on_built)
+        session.adopted.connect(self._on_adopted)
         session.shown.connect(self._on_shown)
         session.playing_changed.connect(self._on_playing)
         session.recipe_changed.connect(self._on_recipe)
@@ -110,6 +132,7 @@ class Transport(QWidget):
     # --- what the session says ----------------------------------------------------------------
 
     def _on_recipe(self, recipe: Recipe) -> None:
+        self._tell_bug(recipe)
         self.rate.set_value(recipe.optimizer.lr)
 
     def _on_playing(self, playing: bool) -> None:
@@ -120,8 +143,23 @@ class Transport(QWidget):
 
     def _on_built(self, network: Built) -> None:
         self._network = network
+        self._tell_bug(network.recipe)
+
+    def _on_adopted(self, _: Built) -> None:
+        if self.session.frame is not None:
+            self._on_shown(self.session.frame)  # its formula may be another
+
+    def _tell_bug(self, recipe: Recipe) -> None:
+        """The badge: a bug is planted, and where, unless it is hidden."""
+        network = self.session.network
+        text, tip = badge_text(recipe, network) if network is not None else ("", "")
+        self.bug_badge.setText(text)
+        self.bug_badge.setToolTip(tip)
+        self.bug_badge.setVisible(bool(text))
+        theme.mark(self.bug_badge, "quiet-badge" if hidden_bug(recipe) is not None else "bug")
 
     def _on_shown(self, frame: Frame) -> None:
+        self.live.show_last(self.session.live.last)
         network = self.session.network
         assert network is not None
         if frame.step == 0:

@@ -26,9 +26,12 @@ from PySide6.QtWidgets import (
 
 from app import theme
 from app.actions import ACTIONS, Action, load_recipe
+from app.bug_bench import BugBench
 from app.examples import examples_menu
+from app.fetch_bar import FetchBar
 from app.icons import icon
 from app.link import EngineLink
+from app.own_code import OwnCodeWatcher, ask_to_run
 from app.panel import Panel, find_panels
 from app.session import Session
 from app.transport import Transport
@@ -74,6 +77,7 @@ class TitleBar(QWidget):
         row.setContentsMargins(11, 7, 8, 3)
         title, self.status = QLabel(kind.title), QLabel()
         self.status.setFont(theme.tabular(self.status.font()))  # before its role: a style forgets a later font
+        self.status.setMinimumWidth(1)  # a long one is cut; it never widens the dock
         theme.mark(title, "title")
         theme.mark(self.status, "muted")
         self.status.setAccessibleName(f"{kind.title}: status")
@@ -108,6 +112,7 @@ class Window(QMainWindow):
         self.resize(FIRST_SIZE)
         self.commands = {name: self._make_action(name) for name in ACTIONS}
         self._add_transport()
+        self.bench: BugBench | None = None
         self.panels: dict[str, Panel] = {}
         self.docks: dict[str, QDockWidget] = {}
         self._kinds = {kind.name(): kind for kind in find_panels()}
@@ -119,6 +124,8 @@ class Window(QMainWindow):
         self._add_status_line()
         self.reset_layout()
         self._restore()
+        session.consent.ask = partial(ask_to_run, self)
+        self.own_code = OwnCodeWatcher(session, self)
         session.recipe_changed.connect(lambda _: self._follow_recipe())
         session.built.connect(lambda _: self._follow_recipe())
         appearance.changed.connect(self._refresh_icons)
@@ -210,6 +217,7 @@ class Window(QMainWindow):
         self.facts.setFont(theme.tabular(self.facts.font()))
         theme.mark(self.facts, "muted")
         self.statusBar().addWidget(self.message, 1)
+        self.statusBar().addPermanentWidget(FetchBar(self.session))
         self.statusBar().addPermanentWidget(self.facts)
         self.statusBar().setSizeGripEnabled(False)
         self.session.said.connect(self.say)
@@ -254,12 +262,19 @@ class Window(QMainWindow):
         for name, (direction, size) in shares.items():
             if name in self.docks:
                 self.resizeDocks([self.docks[name]], [int(size)], direction)
-        for upper, lower, share in (("network", "data", 0.6), ("inspector", "gradient_check", 0.46)):
+        for upper, lower, share in (("network", "data", 0.6), ("inspector", "gradient_check", 0.42)):
             if upper in self.docks and lower in self.docks:
                 pair = [self.docks[upper], self.docks[lower]]
                 self.resizeDocks(pair, [int(1000 * share), int(1000 * (1 - share))], down)
         if "curves" in self.docks and "norms" in self.docks:
             self.resizeDocks([self.docks["curves"], self.docks["norms"]], [1000, 1000], across)
+
+    def show_bench(self) -> None:
+        """Open the bug bench beside the window."""
+        if self.bench is None:
+            self.bench = BugBench(self.session, self)
+        self.bench.show()
+        self.bench.raise_()
 
     def show_panel(self, name: str) -> None:
         """Bring a panel to where it can be seen."""

@@ -16,10 +16,13 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from engine import suspects
+from engine.bugs import Bug
 from engine.contracts import backward, broken_contracts
+from engine.differences import DIFFERENCES, Difference
 from engine.layers.base import Array
 from engine.network import Network
-from engine.numeric import DATA, STEP, Landscape
+from engine.numeric import DATA, INPUT, STEP, Landscape
 from engine.tensorcheck import TensorCheck, TensorReport
 from engine.trainer import Trainer
 from engine.verdicts import VERDICTS, Verdict, tensor_error
@@ -46,7 +49,9 @@ class Report:
     tensors: dict[str, TensorReport]  # by address, "data.x" for the mini-batch's inputs
     contracts: tuple[str, ...]  # what backward breaks whatever the numbers are; not looked at in mode "projected"
     dtype_note: str
-    h: float = STEP  # times max(1, |θ|) of each entry
+    h: float = STEP  # of a central or forward difference times max(1, |θ|) of each entry
+    difference: Difference = "central"  # how the numerical side was computed
+    bugs: tuple[Bug, ...] = ()  # by name, with addresses for tensors; looked for where something fails
 
     @property
     def verdict(self) -> Verdict:
@@ -56,26 +61,40 @@ class Report:
         return max((tensor.verdict for tensor in self.tensors.values()), key=VERDICTS.index)
 
 
-def check(trainer: Trainer, batch: tuple[Any, Any] | None = None, mode: Mode = "full") -> Report:
+def check(
+    trainer: Trainer,
+    batch: tuple[Any, Any] | None = None,
+    mode: Mode = "full",
+    difference: Difference = "central",
+) -> Report:
     """Check every gradient of the trainer's network on one mini-batch; the trainer is left untouched.
 
     `batch` is (x, y) of your own; by default the mini-batch the trainer shows, or the first of the data. `mode`:
     "full" checks every entry, "sampled" 24 a tensor and one random direction, "projected" that direction alone.
-    Raises ValueError for an unknown mode, or a batch that does not fit.
+    `difference`: "central", "forward" or "complex" (see engine.differences); entries that it leaves in doubt are
+    looked at again by central differences of many steps. Raises ValueError for an unknown mode or difference, a batch
+    that does not fit, or a layer that does not take complex numbers.
     """
-    *_, last = steps(trainer, batch, mode)
+    *_, last = steps(trainer, batch, mode, difference)
     assert isinstance(last, Report)
     return last
 
 
-def steps(trainer: Trainer, batch: tuple[Any, Any] | None = None, mode: Mode = "full") -> Iterator[Progress | Report]:
+def steps(
+    trainer: Trainer,
+    batch: tuple[Any, Any] | None = None,
+    mode: Mode = "full",
+    difference: Difference = "central",
+) -> Iterator[Progress | Report]:
     """As `check`, in slices of some milliseconds: yields Progress, at last the Report; may be abandoned at any time.
 
     What is checked is fixed when this is called: the trainer may go on between two slices.
     """
     if mode not in MODES:
         raise ValueError(f"mode: {mode!r} is not known; use one of {', '.join(MODES)}")
-    return _Check(trainer, batch, mode).slices()
+    if difference not in DIFFERENCES:
+        raise ValueError(f"difference: {difference!r} is not known; use one of {', '.join(DIFFERENCES)}")
+    return _Check(trainer, batch, mode, difference).slices()
 
 
 def _copies(trainer: Trainer, batch: tuple[Any, Any] | None) -> tuple[Network, Network, Array, Array]:
@@ -93,7 +112,9 @@ def _copies(trainer: Trainer, batch: tuple[Any, Any] | None) -> tuple[Network, N
 
 
 def analytic_gradients(network: Network, x: Array, targets: Array) -> dict[str, Array]:
-    """Every gradient as the layers' own backward computes it, by address; "data.x" for the inputs.
+    """Every gradient as the layers' own backward computes it, by address, also of what enters each layer ("3.x").
+
+    "data.x" is that of the inputs, and one past the last layer stands what the loss gives.
 
     Another mini-batch goes forward first, so that a layer that keeps a stale input is seen.
     """
@@ -106,22 +127,23 @@ def analytic_gradients(network: Network, x: Array, targets: Array) -> dict[str, 
                 y = layer.forward(y)
         run.loss.forward(y, targets)
         gradient = run.loss.backward()
-        found: dict[str, Array] = {}
+        found: dict[str, Array] = {f"{len(run.layers)}.{INPUT}": gradient.copy()}
         for index in reversed(range(len(run.layers))):
             parts = backward(run.layers[index], gradient)
             gradient = run.layers[index].grad_x
-            found |= {f"{index}.{role}": part for role, part in parts.items() if role != "x"}
-    found[DATA] = parts["x"]
+            found |= {f"{index}.{role}": part for role, part in parts.items()}
+    found[DATA] = found.pop(f"0.{INPUT}")
     return found
 
 
 class _Check:
     """One check at work: the copies, and what has been found so far."""
 
-    def __init__(self, trainer: Trainer, batch: tuple[Any, Any] | None, mode: Mode) -> None:
+    def __init__(self, trainer: Trainer, batch: tuple[Any, Any] | None, mode: Mode, difference: Difference) -> None:
         self.mode = mode
         numeric, self.network, self.x, self.targets = _copies(trainer, batch)
         self.landscape = Landscape(numeric, self.x, self.targets)
+        self.difference = DIFFERENCES[difference](self.landscape)
         self.dtype = trainer.network.dtype
         self.rng = np.random.Generator(np.random.PCG64(0))
 
@@ -139,13 +161,28 @@ class _Check:
         tensors = {}
         for address, entries in chosen.items():
             tensors[address] = yield from self._tensor(address, entries)
+        bugs = yield from self._bugs(contracts, tensors)
         note = "" if self.dtype == np.float64 else f"checked on a float64 copy of the {self.dtype} network"
-        yield Report(self.mode, land.loss, tensors, tuple(contracts), note)
+        yield Report(
+            self.mode, land.loss, tensors, tuple(contracts), note, self.difference.h, self.difference.name, bugs
+        )
+
+    def _bugs(
+        self, contracts: list[str], tensors: dict[str, TensorReport]
+    ) -> Generator[Progress, None, tuple[Bug, ...]]:
+        """What is wrong by name, where anything is: each layer alone is asked."""
+        failed = contracts or any(report.verdict == "fail" for report in tensors.values())
+        found: list[Bug] = []
+        if failed and self.mode != "projected":
+            for bugs in suspects.named(self.network, self.x.copy(), self.targets):
+                found += bugs
+                yield Progress(self.total, self.total, "")
+        return tuple(sorted(found, key=lambda bug: (bug.slug == "unknown", -bug.confidence)))
 
     def _tensor(self, address: str, entries: Array) -> Generator[Progress, None, TensorReport]:
         """The check of one tensor, its slices told as progress of the whole."""
         rng = None if self.mode == "full" else self.rng
-        slices = TensorCheck(self.landscape, address, self.analytic[address], entries, rng).slices()
+        slices = TensorCheck(self.landscape, address, self.analytic[address], entries, rng, self.difference).slices()
         while True:
             try:
                 self.done += next(slices)
@@ -198,15 +235,25 @@ def h_sweep(
     land = Landscape(numeric, x, targets)
     if address not in land.tensors:
         raise KeyError(f"no tensor {address!r}; there are {', '.join(land.tensors)}")
-    analytic = analytic_gradients(network, x.copy(), targets)[address].reshape(-1)
+    *_, curve = sweeping(land, address, analytic_gradients(network, x.copy(), targets)[address], h, entries)
+    assert curve is not None
+    return curve
+
+
+def sweeping(
+    land: Landscape, address: str, analytic: Array, h: Array | None = None, entries: int = 20
+) -> Iterator[ErrorCurve | None]:
+    """As `h_sweep`, in slices: yields None after each h, at last the curve."""
+    analytic = analytic.reshape(-1)
     rng = np.random.Generator(np.random.PCG64(0))
     largest = np.argsort(-np.abs(analytic), kind="stable")[: (entries + 1) // 2]
     rest = rng.permutation(np.setdiff1d(np.arange(analytic.size), largest))
     chosen = np.sort(np.concatenate([largest, rest[: entries - len(largest)]]))
     steps_h = 10.0 ** np.arange(-1.0, -12.25, -0.5) if h is None else np.asarray(h, np.float64)
-    numeric_at = np.stack([land.central(address, chosen, step / STEP) for step in steps_h])
-    a = analytic[chosen]
-    error = np.array([tensor_error(a, n) for n in numeric_at])
+    a, error = analytic[chosen], np.empty(len(steps_h))
+    for place, step in enumerate(steps_h):
+        error[place] = tensor_error(a, land.central(address, chosen, step / STEP))
+        yield None
     with np.errstate(all="ignore"):
         rounding = land.noise / steps_h * np.sqrt(len(chosen)) / (2 * float(np.linalg.norm(a)))
-    return ErrorCurve(steps_h, error, rounding, chosen)
+    yield ErrorCurve(steps_h, error, rounding, chosen)

@@ -2,33 +2,54 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import math
 import os
+import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
-from engine import gradcheck, protocol
+from engine import protocol
 from engine.boundary import extent, is_plane
+from engine.checks import Checks
+from engine.datasets.background import BackgroundFetch
+from engine.frames import Phase
 from engine.protocol import DataInfo, LayerInfo, WatchItem
-from engine.recipe import validated
+from engine.recipe import Recipe, validated
 from engine.run import Run
 from engine.shared import FrameSlots, Packer, find_tensor
 from engine.spec import RecipeError
+from engine.subject import SubjectError
+from engine.trainer import State
 
 log = logging.getLogger("nablascope.engine")
 
 SLICE = 0.002  # seconds of stepping between two looks at the inbox
 SAVE_EVERY = 2.0  # seconds between two states sent while playing
 BUILD_WITHIN = 60.0  # seconds that loading the data and drawing the weights may take
+QUIT_WITHIN = 0.2  # seconds that a download may take to stop at the end
 IDLE_WAIT = 0.2  # seconds the main loop sleeps at most, so that its beat goes on
+
+
+def line_of_own_code() -> str:
+    """The line of a user's file that the main thread is in, such as "homework.py, line 12"; "" where it is in none."""
+    trust = sys.modules.get("engine.owncode.trust")  # not loaded where there is no own code
+    files = trust.allowed_files() if trust is not None else ()
+    frame = sys._current_frames().get(threading.main_thread().ident or 0) if files else None
+    while frame is not None:
+        if frame.f_code.co_filename in files:
+            return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
+        frame = frame.f_back
+    return ""
 
 
 class Inbox:
@@ -51,7 +72,7 @@ class Inbox:
                 time.sleep(1.0)
                 os._exit(0)  # the main loop is stuck in somebody's code
             if isinstance(command, protocol.Ping):
-                self.send(protocol.Pong(self._beat()))
+                self.send(protocol.Pong(self._beat(), line_of_own_code()))
             else:
                 self._put(command)
 
@@ -97,8 +118,9 @@ class Host:
         self._rate: float | None = None
         self._due = 0.0
         self._goal: int | None = None  # the step at which playing ends by itself
-        self._check: Iterator[Any] | None = None
-        self._report: gradcheck.Report | None = None
+        self._checks = Checks(self._send, self._be_busy)
+        self._fetch: BackgroundFetch | None = None  # the download that `_waiting` waits for
+        self._waiting: protocol.Use | None = None
         self._quit = False
 
     def serve(self) -> None:
@@ -108,23 +130,32 @@ class Host:
             self._beat += 1
             while (command := self._inbox.take()) is not None:
                 self._obey(command)
+            if self._fetch is not None:
+                self._guarded(self._look_at_fetch)
             if self._run is None:
                 self._inbox.wait(IDLE_WAIT)
                 continue
             if self._playing:
                 self._guarded(self._play_slice)
-            elif self._check is not None:
-                self._guarded(self._check_slice)
-            else:
-                self._rest()
             if self._changed and self._credit:
-                self._send_frame()
+                self._send_frame()  # before a slice of a check, which may take a while
+            if self._checks.at_work:
+                self._guarded(self._check_slice)
+            elif not self._playing:
+                self._rest()
 
     def _obey(self, command: protocol.Command) -> None:
         """Carry one command out; whatever goes wrong in it becomes one sentence."""
         handler = getattr(self, "_on_" + type(command).__name__.lower())
         if self._run is None and not isinstance(
-            command, protocol.Use | protocol.Quit | protocol.Watch | protocol.Taken
+            command,
+            protocol.Use
+            | protocol.CancelFetch
+            | protocol.Trust
+            | protocol.Quit
+            | protocol.Watch
+            | protocol.CheckLive
+            | protocol.Taken,
         ):
             return
         self._guarded(lambda: handler(command))
@@ -134,41 +165,90 @@ class Host:
             work()
         except RecipeError as error:
             self._send(protocol.Refused(str(error)))
+        except SubjectError as error:
+            self._fail(f"own layer: {error}")
         except MemoryError:
             self._fail("there is not enough memory for this network; make it or the mini-batch smaller")
         except Exception as error:
             log.exception("a command failed")
             self._fail(f"the engine stopped at an error ({type(error).__name__}: {error}); restart the run")
 
+    def _be_busy(self, seconds: float) -> None:
+        """Tell that the main loop will be still for a while."""
+        self._send(protocol.Busy(seconds, self._beat))
+
     def _fail(self, sentence: str) -> None:
-        self._check = None
+        self._checks.fail()
         self._set_playing(False)
         self._send(protocol.Failed(sentence))
 
     # --- commands -----------------------------------------------------------------------------
 
     def _on_quit(self, _: protocol.Quit) -> None:
+        if self._fetch is not None:
+            self._fetch.cancel(wait=QUIT_WITHIN)
         self._quit = True
 
     def _on_use(self, command: protocol.Use) -> None:
-        recipe = validated(command.recipe)
+        try:
+            recipe = validated(command.recipe)
+        except RecipeError:
+            self._drop_fetch()  # the app goes back behind the recipe that waits
+            raise
         if self._run is not None and command.state is None and self._run.trainer.adopt(recipe):
-            self._send(protocol.Adopted(recipe))
-            return
-        self._send(protocol.Busy(BUILD_WITHIN))
-        run = Run(recipe, command.state)
-        self._drop_check()
+            self._drop_fetch()
+            self._send(describe_live(self._run))
+        elif self._fetch is not None and self._fetch.data == recipe.data:
+            self._waiting = command  # something else of the recipe changed: the download goes on
+        else:
+            self._drop_fetch()
+            if recipe.data.must_fetch():
+                self._fetch, self._waiting = BackgroundFetch(recipe.data), command
+            else:
+                self._build(recipe, command.state)
+
+    def _build(self, recipe: Recipe, state: State | None) -> None:
+        """A new run in place of the one before, which stays where this cannot be built."""
+        self._be_busy(BUILD_WITHIN)
+        try:
+            run = Run(recipe, state)
+        except MemoryError:
+            raise RecipeError(
+                "there is not enough memory for this network; make it, its data or the mini-batch smaller"
+            ) from None
+        self._open(run)
+
+    def _open(self, run: Run) -> None:
+        """Go on with another run."""
+        self._checks.drop()
         self._set_playing(False)
-        self._run, self._report = run, None
+        self._run = run
+        self._checks.forget()
         run.trainer.needs_input_gradient = True
         self._packer.history_sent = len(run.history)
         self._unsaved = True
         self._send(describe(run))
         self._changed = True
 
+    def _on_trust(self, command: protocol.Trust) -> None:
+        from engine.owncode import fences, trust  # only where there is code of the user's own
+
+        fences.put_up()
+        for path, state in command.files.items():
+            trust.allow(Path(path), state)
+
+    def _on_reload(self, _: protocol.Reload) -> None:
+        assert self._run is not None
+        old = self._run.trainer
+        self._be_busy(BUILD_WITHIN)
+        run = Run(old.recipe)
+        if run.trainer.network.same_tensors(old.network):
+            run = Run(old.recipe, old.state())
+        self._open(run)
+
     def _on_step(self, command: protocol.Step) -> None:
         assert self._run is not None
-        self._drop_check()
+        self._checks.drop()
         self._set_playing(False)
         self._run.trainer.needs_input_gradient = True
         if command.what == "batch":
@@ -177,11 +257,13 @@ class Host:
             self._run.step_phase()
         else:
             self._run.step_part()
+        if self._run.trainer.phase == Phase("update"):
+            self._checks.after_step(self._run.trainer, by_hand=True)
         self._moved()
 
     def _on_play(self, command: protocol.Play) -> None:
         assert self._run is not None
-        self._drop_check()
+        self._checks.drop()
         self._rate, self._due = command.rate, 0.0
         self._goal = None if command.steps is None else self._run.trainer.step_count + command.steps
         self._set_playing(True)
@@ -194,10 +276,10 @@ class Host:
 
     def _on_restart(self, _: protocol.Restart) -> None:
         assert self._run is not None
-        self._drop_check()
+        self._checks.drop()
         self._set_playing(False)
         self._run.restart()
-        self._report = None
+        self._checks.forget_live()
         self._packer.history_sent = 0
         self._moved()
 
@@ -210,7 +292,7 @@ class Host:
 
     def _on_askcell(self, command: protocol.AskCell) -> None:
         assert self._run is not None
-        array = find_tensor(self._run, self._report, WatchItem(command.address))
+        array = find_tensor(self._run, self._checks.report, WatchItem(command.address))
         inside = array is not None and len(command.index) == array.ndim
         if inside and all(0 <= i < n for i, n in zip(command.index, array.shape, strict=True)):  # type: ignore[union-attr]
             self._send(protocol.Cell(command.address, command.index, float(array[command.index])))  # type: ignore[index]
@@ -218,10 +300,45 @@ class Host:
     def _on_check(self, command: protocol.Check) -> None:
         assert self._run is not None
         self._set_playing(False)
-        self._check = gradcheck.steps(self._run.trainer, None, command.mode)
+        self._checks.start(self._run.trainer, command)
+
+    def _on_askentry(self, command: protocol.AskEntry) -> None:
+        self._checks.tell_entry(command.address, command.index)
+
+    def _on_asksweep(self, command: protocol.AskSweep) -> None:
+        self._checks.start_sweep(command.address)
+
+    def _on_checklive(self, command: protocol.CheckLive) -> None:
+        self._checks.set_live(command.every)
 
     def _on_cancelcheck(self, _: protocol.CancelCheck) -> None:
-        self._drop_check()
+        self._checks.drop()
+
+    # --- downloads ----------------------------------------------------------------------------
+
+    def _on_cancelfetch(self, _: protocol.CancelFetch) -> None:
+        self._drop_fetch(cancelled=True)
+
+    def _look_at_fetch(self) -> None:
+        """Tell how far the download is; once all has come, build the recipe that waits for it."""
+        assert self._fetch is not None
+        assert self._waiting is not None
+        news, running = self._fetch.news(), self._fetch.running
+        if news is not None:
+            self._send(protocol.Fetching(*news))
+        if running:
+            return
+        fetch, command = self._fetch, self._waiting
+        self._drop_fetch()
+        fetch.finish()
+        self._build(validated(command.recipe), command.state)
+
+    def _drop_fetch(self, *, cancelled: bool = False) -> None:
+        """Give a running download up."""
+        if self._fetch is not None:
+            self._fetch.cancel()
+            self._fetch = self._waiting = None
+            self._send(protocol.FetchEnded(cancelled))
 
     # --- stepping -----------------------------------------------------------------------------
 
@@ -239,6 +356,12 @@ class Host:
             for _ in self._run.advance():
                 self._beat += 1
 
+    def _step_and_check(self, for_picture: bool) -> None:
+        """One mini-batch, and the live check where it is due."""
+        assert self._run is not None
+        self._step_once(for_picture)
+        self._checks.after_step(self._run.trainer, by_hand=False)
+
     def _play_slice(self) -> None:
         """Step for a moment; the step whose picture is about to be sent goes back to the data itself."""
         if self._rate is not None:
@@ -248,11 +371,11 @@ class Host:
                 return
             self._due = max(self._due, time.perf_counter() - 0.1) + 1.0 / self._rate
         if self._credit or self._rate is not None or self._left_to_go() <= 1:
-            self._step_once(True)
+            self._step_and_check(True)
         else:
             until = time.perf_counter() + SLICE
             while not self._inbox and time.perf_counter() < until and self._left_to_go() > 1:
-                self._step_once(False)
+                self._step_and_check(False)
         self._moved()
         if self._left_to_go() <= 0:
             self._set_playing(False)
@@ -286,7 +409,7 @@ class Host:
 
     def _send_frame(self) -> None:
         assert self._run is not None
-        event = self._packer.pack(self._run, self._report, self._watch, self._playing)
+        event = self._packer.pack(self._run, self._checks.report, self._watch, self._playing, self._checks.take_live())
         self._credit = False
         self._changed = self._packer.history_sent < len(self._run.history)
         self._send(event)
@@ -294,70 +417,79 @@ class Host:
     # --- the gradient check -------------------------------------------------------------------
 
     def _check_slice(self) -> None:
-        """A slice of the running check."""
-        assert self._check is not None
-        assert self._run is not None
-        item = next(self._check)
-        if isinstance(item, gradcheck.Report):
-            self._check, self._report = None, item
+        """A slice of the running check, or of the answer to a question about the last one."""
+        if self._checks.work():
             self._changed = True
-            self._send(describe_report(item, self._run.trainer.step_count))
-        else:
-            self._send(protocol.CheckProgress(item.done, item.total))
-
-    def _drop_check(self) -> None:
-        """Give a running check up."""
-        if self._check is not None:
-            self._check = None
-            self._send(protocol.Checked("", 0, (), (), "cancelled", cancelled=True))
 
 
-def describe_report(report: gradcheck.Report, step: int) -> protocol.Checked:
-    """The event that tells of a finished check."""
-    tensors = tuple(
-        protocol.Judged(address, t.verdict, float(t.error), t.note) for address, t in report.tensors.items()
+def describe_live(run: Run) -> protocol.Adopted:
+    """The event that tells of live fields that changed: all that is said of the network and hangs on them."""
+    trainer, recipe = run.trainer, run.trainer.recipe
+    network, layers = trainer.network, []
+    for i, spec in enumerate(recipe.layers):
+        parameters = {slot.role: slot.parameter.shape for slot in network.slots_of(i)}
+        count = sum(slot.parameter.size for slot in network.slots_of(i))
+        title, caption = spec.label(), spec.caption(network.shapes[i])
+        into, out, costs = network.shapes[i], network.shapes[i + 1], spec.multiply_adds(network.shapes[i])
+        layers.append(LayerInfo(spec.kind(), title, caption, into, out, parameters, count, spec.formulas, costs))
+    return protocol.Adopted(
+        recipe=recipe,
+        layers=tuple(layers),
+        tensors=trainer.tensor_infos,
+        loss_formulas=recipe.loss.formulas,
+        update_formula=recipe.optimizer.formulas.get("update", ""),
     )
-    return protocol.Checked(report.mode, step, tensors, tuple(report.contracts), report.dtype_note)
+
+
+def describe_data(run: Run) -> DataInfo:
+    """What the screen says of the data."""
+    trainer = run.trainer
+    samples, size, count = trainer.samples, trainer.recipe.batch_size, len(trainer.x)
+    rest = count % size
+    dropped = rest if trainer.recipe.data.drop_last else 0
+    return DataInfo(
+        training=count,
+        validation=len(trainer.x_validation),
+        shape=trainer.network.shapes[0],
+        classes=samples.classes,
+        image_shape=samples.image_shape,
+        extent=extent(trainer) if is_plane(trainer) else None,
+        statistics=replace(samples, x=trainer.x, labels=trainer.labels, values=None).statistics(),
+        last_batch=rest if rest and not dropped else size,
+        left_out=dropped,
+    )
 
 
 def describe(run: Run) -> protocol.Built:
     """The event that tells of a network that stands."""
-    trainer, recipe = run.trainer, run.trainer.recipe
-    network, samples = trainer.network, trainer.samples
-    layers = []
-    for i, spec in enumerate(recipe.layers):
-        parameters = {slot.role: slot.parameter.shape for slot in network.slots_of(i)}
-        count = sum(slot.parameter.size for slot in network.slots_of(i))
-        title, caption = spec.title(), spec.caption(network.shapes[i])
-        into, out = network.shapes[i], network.shapes[i + 1]
-        layers.append(LayerInfo(spec.kind(), title, caption, into, out, parameters, count, spec.formulas, spec.multiply_adds(into)))
-    data = DataInfo(
-        training=len(trainer.x),
-        validation=len(trainer.x_validation),
-        shape=network.shapes[0],
-        classes=samples.classes,
-        image_shape=samples.image_shape,
-        extent=extent(trainer) if is_plane(trainer) else None,
-    )
+    trainer, live = run.trainer, describe_live(run)
     return protocol.Built(
-        recipe=recipe,
-        layers=tuple(layers),
-        data=data,
+        recipe=live.recipe,
+        layers=live.layers,
+        data=describe_data(run),
         phases=tuple(trainer.all_phases),
-        tensors=trainer.tensor_infos,
+        tensors=live.tensors,
         columns=run.history.columns,
-        loss_title=recipe.loss.title(),
-        loss_convention=recipe.loss.averaging,
-        loss_formulas=recipe.loss.formulas,
-        update_formula=recipe.optimizer.formulas.get("update", ""),
+        loss_title=live.recipe.loss.title(),
+        loss_convention=live.recipe.loss.averaging,
+        loss_formulas=live.loss_formulas,
+        update_formula=live.update_formula,
         batches=trainer.batches,
         step=trainer.step_count,
     )
 
 
+def crash_file(log_file: str | None) -> Path | None:
+    """Where the last words of a crashed interpreter are written: beside the log."""
+    return None if log_file is None else Path(log_file).with_suffix(".crash")
+
+
 def main(connection: Connection, slots_name: str, log_file: str | None) -> None:
     """The engine process: attach to the frames' shared memory and serve until told to quit."""
     logging.basicConfig(filename=log_file, level=logging.WARNING)
+    crashes = crash_file(log_file)
+    if crashes is not None:
+        faulthandler.enable(crashes.open("w"))  # stays open for as long as the process lives
     np.seterr(all="ignore")
     slots = FrameSlots(slots_name)
     try:

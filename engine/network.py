@@ -11,6 +11,7 @@ from engine.datasets import Samples
 from engine.layers import Layer, ShapeError, shape_text
 from engine.layers.base import Array, Parameter, Shape
 from engine.losses import Loss
+from engine.plants import plant, plants_for
 from engine.recipe import Recipe
 from engine.spec import RecipeError
 
@@ -56,6 +57,34 @@ def check_outputs(recipe: Recipe, outputs: Shape, samples: Samples) -> None:
         )
 
 
+def check_bugs(recipe: Recipe, shapes: list[Shape]) -> None:
+    """Raise RecipeError where a planted bug is unknown, or cannot live where it is planted."""
+    last, taken = len(recipe.layers) - 1, set()
+    for number, bug in enumerate(recipe.bugs):
+        where = f"bugs[{number}]"
+        if bug.layer > last:
+            raise RecipeError(
+                f"{where}: there is no layer {bug.layer}; choose one from 0 to {last}, or -1 for the loss"
+            )
+        if bug.layer in taken:
+            raise RecipeError(f"{where}: {_place(recipe, bug.layer)} has a bug already; plant one in each place only")
+        taken.add(bug.layer)
+        if bug.layer < 0:
+            possible = plants_for(recipe.loss, shapes[-1])
+        else:
+            possible = plants_for(recipe.layers[bug.layer], shapes[bug.layer])
+        if bug.slug not in possible:
+            raise RecipeError(
+                f"{where}: {bug.slug!r} cannot be planted into {_place(recipe, bug.layer)}; "
+                f"use one of {', '.join(possible)}"
+            )
+
+
+def _place(recipe: Recipe, layer: int) -> str:
+    """A layer, or the loss, in a sentence."""
+    return f"the loss ({recipe.loss.kind()})" if layer < 0 else f"layers[{layer}] ({recipe.layers[layer].kind()})"
+
+
 @dataclass(frozen=True)
 class Slot:
     """Where one parameter tensor, or one buffer, lies in the flat arrays."""
@@ -94,6 +123,7 @@ class Pass:
     x: Array
     targets: Array
     drawing: list[Layer]  # the layers that want `prepare`
+    drawn_targets: Array | None = None  # room for the targets of mini-batches of the data
 
 
 class Network:
@@ -109,6 +139,7 @@ class Network:
         self._recipe = recipe
         self.dtype = np.dtype(dtype or recipe.dtype)
         self.shapes = shape_chain(recipe, shape)
+        check_bugs(recipe, self.shapes)
         inputs = list(zip(recipe.layers, self.shapes, strict=False))
         self.slots, end = lay_out([spec.parameters(shape) for spec, shape in inputs])
         self.buffer_slots, buffers = lay_out([spec.buffers(shape) for spec, shape in inputs])
@@ -162,6 +193,14 @@ class Network:
             p = slot.parameter
             slot.view(self.buffers)[...] = p.initializer.draw(rng, p.shape, p.fan_in, p.fan_out)
 
+    def same_tensors(self, other: Network) -> bool:
+        """Whether two networks have the same parameters and buffers, by name and shape."""
+        mine, theirs = (
+            [(slot.address, slot.parameter.shape) for slot in (*network.slots, *network.buffer_slots)]
+            for network in (self, other)
+        )
+        return mine == theirs
+
     def slots_of(self, layer: int) -> Iterator[Slot]:
         """The parameter tensors of one layer."""
         return (slot for slot in self.slots if slot.layer == layer)
@@ -176,7 +215,7 @@ class Network:
         return found
 
     def _make_pass(self, batch: int) -> Pass:
-        built = []
+        built, bugs = [], {bug.layer: bug.slug for bug in self.recipe.bugs}
         for index, spec in enumerate(self.recipe.layers):
             layer = spec.build(self.shapes[index], batch, self.dtype)
             slots = list(self.slots_of(index))
@@ -186,9 +225,11 @@ class Network:
                 {slot.role: slot.view(self.gradients) for slot in slots},
             )
             layer.attach_buffers({s.role: s.view(self.buffers) for s in self.buffer_slots if s.layer == index})
-            built.append(layer)
+            built.append(plant(layer, bugs[index]) if index in bugs else layer)
         outputs = self.shapes[-1][0]
         loss = self.recipe.loss.build(outputs, batch, self.dtype)
+        if -1 in bugs:
+            loss = plant(loss, bugs[-1])
         x = np.zeros((batch, *self.shapes[0]), self.dtype)
         run = Pass(built, loss, x, np.zeros(0), [layer for layer in built if layer.draws])
         for layer in run.drawing:

@@ -15,12 +15,13 @@ import numpy as np
 
 from engine.layers.base import Array, Layer
 from engine.network import Network
+from engine.rounding import EPS, LINES, SPACINGS, line_noise
 
+INPUT = "x"  # the role of what enters a layer
+INPUT = "x"  # the role of what enters a layer
 DATA = "data.x"  # the address of the mini-batch's inputs
-EPS = float(np.finfo(np.float64).eps)
 STEP = float(np.cbrt(EPS))  # balances the truncation error h² of a central difference with rounding, eps / h
 TALL = 1 << 18  # numbers in a tall matrix: two megabytes, which stay in the cache
-SPACINGS = (1e-9, 1e-7, 1e-5, 1e-3, 1e-1)  # between the points of a line on which rounding is measured
 BLIND = 32  # entries at once where a layer has to be run anew for each
 
 
@@ -44,22 +45,6 @@ def _each_moved(values: Array, entries: Array, deltas: Array) -> Iterator[Array]
         flat[entry] = before
 
 
-def line_noise(lines: Iterable[Array]) -> float:
-    """The rounding error in values at equidistant points of ever wider lines, as in ECnoise (Moré and Wild 2011).
-
-    Fourth differences are rounding alone where the points lie close, and say nothing where they lie so close that the
-    value stands still; of the first two lines on which it moves, the smaller counts. eps where it never moves.
-    """
-    found: list[float] = []
-    for values in lines:
-        if np.isfinite(values).all() and np.count_nonzero(np.diff(values)) >= 0.7 * (len(values) - 1):
-            fourth = np.diff(values, 4)
-            found.append(float(np.sqrt(np.dot(fourth, fourth) / len(fourth) / 70)))  # 70 = (2·4)! / (4!)²
-        if len(found) == 2:
-            break
-    return min(found, default=EPS)
-
-
 class Landscape:
     """The loss L(θ, x) around one point: a float64 network's parameters and one mini-batch x (B, *in).
 
@@ -67,7 +52,7 @@ class Landscape:
     """
 
     @np.errstate(all="ignore")
-    def __init__(self, network: Network, x: Array, targets: Array) -> None:
+    def __init__(self, network: Network, x: Array, targets: Array, boundaries: bool = False) -> None:
         self.network, self.targets, self.batch = network, targets, len(x)
         run = network.at(len(x))
         self.layers, self.criterion = run.layers, run.loss
@@ -75,13 +60,24 @@ class Landscape:
         self.inputs = [x]  # of every layer, and after the last the output
         for layer in self.layers:
             self.inputs.append(np.ascontiguousarray(replay(layer, self.inputs[-1], 1)))
+        if boundaries:  # what passes from layer to layer, too: "3.x" enters layer 3, one past the last the loss
+            self.tensors |= {f"{k}.{INPUT}": self.inputs[k] for k in range(1, len(self.inputs))}
+        if boundaries:  # what passes from layer to layer, too: "3.x" enters layer 3, one past the last the loss
+            self.tensors |= {f"{k}.{INPUT}": self.inputs[k] for k in range(1, len(self.inputs))}
         self.losses = self.criterion.per_sample(self.inputs[-1], targets)  # (B,)
-        self.loss = float(self.losses.mean())
+        self.loss = float(self.losses.mean().real)
         self.rowwise = [all(layer.rowwise for layer in self.layers[k:]) for k in range(len(self.layers) + 1)]
 
     def behind(self, address: str) -> int:
         """The first layer that a move of this tensor reaches through its input."""
-        return 0 if address == DATA else int(address.partition(".")[0]) + 1
+        if address == DATA:
+            return 0
+        layer, _, role = address.partition(".")
+        return int(layer) + (role != INPUT)
+
+    def owner(self, address: str) -> int:
+        """The layer whose backward computes this tensor's gradient; one past the last: the loss."""
+        return 0 if address == DATA else int(address.partition(".")[0])
 
     def widest(self, address: str) -> int:
         """The largest number of features a row has from this tensor on."""
@@ -141,6 +137,8 @@ class Landscape:
         else:
             owners, samples = self._whole(np.flatnonzero(reached.any(axis=1)))
             place = samples
+        if not len(owners):
+            return np.zeros(len(entries))
         rows = self._enter(k, samples, columns[owners], moves[owners, place], values[owners, place])
         return self._losses(rows, k + 1, owners, samples, len(entries))
 
@@ -176,12 +174,14 @@ class Landscape:
 
     def _losses(self, rows: Array, k: int, owners: Array, samples: Array, count: int) -> Array:
         """Send rows through layer k and all behind it: the change of the mean loss for each of `count` owners."""
-        if not len(rows):
-            return np.zeros(count)
         for layer in self.layers[k:]:
             rows = replay(layer, rows, len(rows) // self.batch)
         change = self.criterion.per_sample(rows, self.targets[samples]) - self.losses[samples]
-        return np.bincount(owners, change, count) / self.batch
+        return np.bincount(owners, self._part(change), count) / self.batch
+
+    def _part(self, change: Array) -> Array:
+        """What of the losses' changes is wanted."""
+        return change
 
     # --- the same without short cuts, with the decisions taken on the way --------------------------
 
@@ -193,13 +193,38 @@ class Landscape:
     @np.errstate(all="ignore")
     def probe_along(self, address: str, direction: Array, scales: Array) -> tuple[Array, Array]:
         """As `probe`, for moves of the whole tensor by scales[p]·direction."""
+        return self._walk(self._shifted(address, direction, scales), self.behind(address), len(scales))
+
+    @np.errstate(all="ignore")
+    def changes_along(self, address: str, direction: Array, scales: Array) -> Array:
+        """As `probe_along`, without the decisions."""
+        owners, samples = self._whole(np.arange(len(scales)))
+        rows = self._shifted(address, direction, scales)
+        return self._losses(rows, self.behind(address), owners, samples, len(scales))
+
+    def _shifted(self, address: str, direction: Array, scales: Array) -> Array:
+        """What layer `behind(address)` gets, (P·B, *in), when the whole tensor moves by scales[p]·direction."""
         tensor = self.tensors[address]
-        if address == DATA:
-            rows = np.concatenate([tensor + scale * direction for scale in scales])
-        else:
-            at = tensor.copy()
-            rows = self._with_parameters(address, (at + scale * direction for scale in scales))
-        return self._walk(rows, self.behind(address), len(scales))
+        if address.endswith(f".{INPUT}"):
+            return np.concatenate([tensor + scale * direction for scale in scales])
+        at = tensor.copy()
+        return self._with_parameters(address, (at + scale * direction for scale in scales))
+
+    @np.errstate(all="ignore")
+    def probe_line(self, lines: dict[str, Array], scales: Array) -> tuple[Array, Array]:
+        """As `probe`, for moves of many tensors together by scales[p]·lines[address], one forward for each."""
+        before = self.network.parameters.copy()
+        changes, flipped = np.zeros(len(scales)), np.zeros(len(scales), np.intp)
+        try:
+            for p, scale in enumerate(scales.tolist()):
+                x = self.inputs[0] + scale * lines[DATA] if DATA in lines else self.inputs[0]
+                for address in lines.keys() - {DATA}:
+                    self.tensors[address][...] += scale * lines[address]
+                (changes[p],), (flipped[p],) = self._walk(x, 0, 1)
+                self.network.parameters[...] = before
+        finally:
+            self.network.parameters[...] = before
+        return changes, flipped
 
     def _moved(self, address: str, entries: Array, deltas: Array) -> Array:
         """What layer `behind(address)` gets, (P·B, *in), one mini-batch for each moved entry."""
@@ -260,34 +285,21 @@ class Landscape:
         eps·|L|, since log(1 + 1e-12) moves in steps of 1e-16.
         """
         rng = np.random.Generator(np.random.PCG64(1))
-        lines = {address: rng.standard_normal(tensor.shape) for address, tensor in self.tensors.items()}
-        outputs = rng.standard_normal(self.inputs[-1].shape)
-        whole = line_noise(self._line(lines, spacing) for spacing in SPACINGS)
-        alone = line_noise(self._line_of_outputs(outputs, spacing) for spacing in SPACINGS)
+        moving = [a for a in self.tensors if a == DATA or not a.endswith(f".{INPUT}")]
+        lines = [{a: rng.standard_normal(self.tensors[a].shape) for a in moving} for _ in range(LINES)]
+        outputs = rng.standard_normal((LINES, *self.inputs[-1].shape))
+        whole = line_noise(np.stack([self._line(line, spacing) for line in lines]) for spacing in SPACINGS)
+        alone = line_noise(np.stack([self._line_of_outputs(y, spacing) for y in outputs]) for spacing in SPACINGS)
         return max(whole, alone, self.coarseness)
 
     def _line_of_outputs(self, line: Array, spacing: float) -> Array:
-        """The loss at 64 points y + k·spacing·line."""
+        """The change of the loss at 64 points y + k·spacing·line."""
         moves = spacing * np.arange(64.0).reshape(-1, 1, 1) * line
         rows = flat_rows(self.inputs[-1]) + moves
-        losses = self.criterion.per_sample(rows.reshape(-1, line.shape[1]), self.targets[self._whole(np.arange(64))[1]])
-        return np.asarray(losses.reshape(64, -1).mean(axis=1))
+        owners, samples = self._whole(np.arange(64))
+        return self._losses(rows.reshape(-1, line.shape[1]), len(self.layers), owners, samples, 64)
 
-    @np.errstate(all="ignore")
     def _line(self, lines: dict[str, Array], spacing: float) -> Array:
-        """Loss minus the base's at eight points θ + k·spacing·line/√size."""
-        before = self.network.parameters.copy()
+        """The change of the loss at eight points θ + k·spacing·line/√size."""
         size = np.sqrt(sum(line.size for line in lines.values()))
-        values = np.empty(8)
-        try:
-            for k in range(8):
-                x = self.inputs[0] + k * spacing / size * lines[DATA]
-                for address, line in lines.items():
-                    if address != DATA:
-                        self.tensors[address][...] += (spacing / size if k else 0.0) * line
-                for layer in self.layers:
-                    x = replay(layer, x, 1)
-                values[k] = self.criterion.per_sample(x, self.targets).mean()
-        finally:
-            self.network.parameters[...] = before
-        return values
+        return self.probe_line(lines, np.arange(8.0) * spacing / size)[0]

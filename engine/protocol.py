@@ -7,7 +7,10 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from engine.datasets import Statistics
+from engine.differences import Difference
 from engine.frames import Phase, TensorInfo
+from engine.gradcheck import Mode
 from engine.recipe import Recipe
 from engine.trainer import State
 
@@ -24,6 +27,16 @@ class Use(Message, frozen=True):
 
     recipe: Recipe
     state: State | None = None
+
+
+class Trust(Message, frozen=True):
+    """These files of own code may run, each in the state that has this fingerprint: the user said yes to it."""
+
+    files: dict[str, str]
+
+
+class Reload(Message, frozen=True):
+    """Build the same network anew, since a file with own code changed; what still fits goes on from where it is."""
 
 
 class Step(Message, frozen=True):
@@ -75,11 +88,35 @@ class AskCell(Message, frozen=True):
 class Check(Message, frozen=True):
     """Check the gradients of the present mini-batch."""
 
-    mode: Literal["full", "sampled", "projected"] = "full"
+    mode: Mode = "full"
+    difference: Difference = "central"
 
 
 class CancelCheck(Message, frozen=True):
     """Give the running check up."""
+
+
+class AskEntry(Message, frozen=True):
+    """Ask what the last check made of one entry of a tensor."""
+
+    address: str
+    index: tuple[int, ...]
+
+
+class AskSweep(Message, frozen=True):
+    """Ask how the error of a tensor that was checked depends on the step h."""
+
+    address: str
+
+
+class CheckLive(Message, frozen=True):
+    """Check every n-th step from now on; `every` 0: as often as fits a tenth of the running time; None: never."""
+
+    every: int | None = 0
+
+
+class CancelFetch(Message, frozen=True):
+    """Give the download up that the last recipe waits for; what has come of it is kept."""
 
 
 class Ping(Message, frozen=True):
@@ -120,12 +157,19 @@ class DataInfo(msgspec.Struct, frozen=True):
     classes: tuple[str, ...]
     image_shape: tuple[int, int] | None
     extent: tuple[float, float, float, float] | None  # for points in the plane: left, right, bottom, top
+    statistics: Statistics  # of the training part, as the network sees it
+    last_batch: int  # samples in the last mini-batch of an epoch
+    left_out: int  # samples that no mini-batch of an epoch holds
 
 
 class Busy(Message, frozen=True):
-    """The main loop is about to do something long, such as loading data; it may be still for so many seconds."""
+    """The main loop is about to do something long, such as loading data; it may be still for so many seconds.
+
+    `beat` is the one it is at: a Pong that tells of it is no sign that it has moved on.
+    """
 
     seconds: float
+    beat: int = -1
 
 
 class Built(Message, frozen=True):
@@ -146,9 +190,30 @@ class Built(Message, frozen=True):
 
 
 class Adopted(Message, frozen=True):
-    """The live fields of this recipe hold from the next step on."""
+    """The live fields of this recipe hold from the next step on; with all of Built that hangs on them."""
 
     recipe: Recipe
+    layers: tuple[LayerInfo, ...]
+    tensors: dict[str, TensorInfo]
+    loss_formulas: dict[str, str]
+    update_formula: str
+
+
+class Fetching(Message, frozen=True):
+    """The last recipe waits for a file: bytes there are, of how many (0: not known). The run before it goes on.
+
+    `name` is empty before the first byte. The end is told by FetchEnded, then Built or Refused.
+    """
+
+    name: str
+    done: int
+    total: int
+
+
+class FetchEnded(Message, frozen=True):
+    """Nothing is being fetched any more. `cancelled`: by CancelFetch; the recipe that wanted it is dropped."""
+
+    cancelled: bool = False
 
 
 class Refused(Message, frozen=True):
@@ -174,6 +239,17 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
     computed: bool
 
 
+class LiveChecked(msgspec.Struct, frozen=True, array_like=True):
+    """What the live check says of one step."""
+
+    step: int
+    verdict: str
+    error: float
+    layer: int | None = None  # where it failed: the layer whose backward is wrong; one past the last: the loss
+    tensor: str = ""  # the address of the first tensor that is wrong there
+    sentence: str = ""  # for people, where it is no pass
+
+
 class FrameReady(Message, frozen=True):
     """A frame lies in a slot. `history_*`: rows of the timeline since the last frame, float64, in the same slot."""
 
@@ -188,6 +264,7 @@ class FrameReady(Message, frozen=True):
     history_first: int
     history_rows: int
     history_offset: int
+    live: tuple[LiveChecked, ...] = ()  # the live checks made since the last frame
 
 
 class Playing(Message, frozen=True):
@@ -220,8 +297,24 @@ class Judged(msgspec.Struct, frozen=True):
     note: str
 
 
+class NamedBug(msgspec.Struct, frozen=True):
+    """A bug that the check found, as it is told."""
+
+    slug: str
+    title: str
+    tensor: str  # the address that shows it, or the role
+    sentence: str
+    evidence: dict[str, str]
+    confidence: float
+    formula: str  # what should stand there
+
+
 class Checked(Message, frozen=True):
-    """The check has ended; its pictures can be watched as `0.analytic_W`, `0.numeric_W`, `0.difference_W`."""
+    """The check has ended.
+
+    Its pictures can be watched as `0.analytic_W`, `0.numeric_W`, `0.difference_W`, `0.error_W`, and `0.pairs_W`:
+    (N, 4) analytic and numeric values of some entries, which entries (flat), and their verdicts' places in VERDICTS.
+    """
 
     mode: str
     step: int
@@ -229,6 +322,35 @@ class Checked(Message, frozen=True):
     contracts: tuple[str, ...]
     note: str
     cancelled: bool = False
+    difference: str = "central"
+    bugs: tuple[NamedBug, ...] = ()
+
+
+class Entry(Message, frozen=True):
+    """One entry of a tensor at the point that was checked: values, and the losses on either side."""
+
+    address: str
+    index: tuple[int, ...]
+    value: float
+    analytic: float
+    numeric: float  # NaN where it was not looked at
+    verdict: str
+    loss: float
+    loss_up: float  # L(θ + h)
+    loss_down: float  # L(θ − h)
+    h: float
+    flips: int  # decisions (masks, argmax, sides) that differ on either side; −1 where none are taken
+
+
+class Sweep(Message, frozen=True):
+    """The error of a tensor's numerical gradient against h, from large h to small; see gradcheck.ErrorCurve."""
+
+    address: str
+    h: tuple[float, ...]
+    error: tuple[float, ...]
+    rounding: tuple[float, ...]
+    entries: int  # how many of the tensor's were looked at
+    usual: float  # the h that checks take
 
 
 class Saved(Message, frozen=True):
@@ -238,14 +360,17 @@ class Saved(Message, frozen=True):
 
 
 class Pong(Message, frozen=True):
-    """The main loop's beat: a count that grows while it works."""
+    """The main loop's beat: a count that grows while it works; and the line of own code it is in, if so."""
 
     beat: int
+    where: str = ""  # such as "homework.py, line 12"
 
 
-Command: TypeAlias = Use | Step | Play | Pause | Restart | Watch | Taken | AskCell | Check | CancelCheck | Ping | Quit
-Told: TypeAlias = Ready | Busy | Refused | Failed | Playing | Pong
-Event: TypeAlias = Told | Built | Adopted | FrameReady | Cell | CheckProgress | Checked | Saved
+Asked: TypeAlias = Watch | Taken | AskCell | AskEntry | AskSweep | Ping
+Done: TypeAlias = Step | Play | Pause | Restart | Check | CancelCheck | CheckLive
+Command: TypeAlias = Use | Trust | Reload | CancelFetch | Done | Asked | Quit
+Told: TypeAlias = Ready | Busy | Fetching | FetchEnded | Refused | Failed | Playing | Pong
+Event: TypeAlias = Told | Built | Adopted | FrameReady | Cell | CheckProgress | Checked | Entry | Sweep | Saved
 
 encode = msgspec.msgpack.Encoder().encode
 

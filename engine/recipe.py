@@ -11,9 +11,11 @@ import msgspec
 from msgspec import Meta
 
 from engine import layers as layer_kinds
+from engine.bugs import PlantedBug
 from engine.clipping import AnyClipping, NoClipping
 from engine.datasets import AnyData, Digits
 from engine.layers import LayerSpec
+from engine.layers.custom import beside
 from engine.losses import AnyLoss, SoftmaxCrossEntropy
 from engine.optimizers import SGD, AnyOptimizer
 from engine.schedules import AnySchedule, ConstantRate
@@ -48,6 +50,9 @@ class Recipe(Spec, frozen=True, kw_only=True):
     ] = ConstantRate()
     clip: Annotated[AnyClipping, Meta(title="clip", description="Limits gradients that are too large")] = NoClipping()
     batch_size: Annotated[int, Meta(ge=1, le=1_000_000, title="batch size", description="Samples a mini-batch")] = 32
+    bugs: Annotated[
+        tuple[PlantedBug, ...], Meta(max_length=50, title="bugs", description="Planted into backward, to be found")
+    ] = ()
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Recipe:
@@ -88,9 +93,10 @@ class Recipe(Spec, frozen=True, kw_only=True):
             reason = getattr(error, "strerror", None) or error
             raise RecipeError(f"{path} cannot be read ({reason}); choose another file") from None
         try:
-            return cls.from_json(text)
+            recipe = cls.from_json(text)
         except RecipeError as error:
             raise RecipeError(f"{path}: {error}") from None
+        return msgspec.structs.replace(recipe, layers=beside(recipe.layers, path.parent))
 
     def to_json(self) -> str:
         """The recipe as indented JSON, every field written out."""

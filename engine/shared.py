@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from engine.boundary import PLANE, beliefs, is_plane, points
 from engine.frames import Frame, Phase, Picture, Position, as_matrix, reduce_extremes
 from engine.gradcheck import Report
-from engine.protocol import FrameReady, Packed, WatchItem
+from engine.protocol import FrameReady, LiveChecked, Packed, WatchItem
 from engine.run import Run
+from engine.tensorcheck import TensorReport
 
 SLOTS = 3
 SLOT_BYTES = 16 * 2**20
+CHECKED = ("analytic", "numeric", "difference", "error", "pairs")  # what one can watch of a tensor that was checked
 HISTORY_BYTES = 2 * 2**20  # of each slot, kept for rows of the timeline
 
 
@@ -73,7 +75,14 @@ class Packer:
         self._next = 0
         self.history_sent = 0
 
-    def pack(self, run: Run, report: Report | None, watch: tuple[WatchItem, ...], playing: bool) -> FrameReady:
+    def pack(
+        self,
+        run: Run,
+        report: Report | None,
+        watch: tuple[WatchItem, ...],
+        playing: bool,
+        live: tuple[LiveChecked, ...] = (),
+    ) -> FrameReady:
         """Write the present position's frame into the next slot and describe it."""
         slot, self._next = self._next, (self._next + 1) % SLOTS
         trainer, frame = run.trainer, run.trainer.frame()
@@ -87,7 +96,7 @@ class Packer:
             with np.errstate(all="ignore"):
                 matrix = as_matrix(array)
                 if item.address not in PLANE:  # those come in the size asked for
-                    matrix = reduce_extremes(matrix, item.rows, item.columns)
+                    matrix = reduce_extremes(matrix, item.rows, item.columns, holes=of_a_check(item.address))
                 if offset + matrix.size * 4 > SLOT_BYTES:
                     break
                 self._slots.view(slot, offset, matrix.shape, np.float32)[...] = within_float32(matrix)
@@ -108,6 +117,7 @@ class Packer:
             history_first=first,
             history_rows=rows,
             history_offset=0,
+            live=live,
         )
 
     def _pack_history(self, run: Run, slot: int) -> tuple[int, int]:
@@ -154,15 +164,40 @@ def find_tensor(run: Run, report: Report | None, item: WatchItem) -> NDArray[Any
             return None
         return points(trainer) if role == "points" else beliefs(trainer, item.rows)
     kind, _, name = role.partition("_")
-    if kind in ("analytic", "numeric", "difference"):
+    if kind in CHECKED:
         judged = report.tensors.get(f"{where}.{name}") if report else None
-        if judged is None:
-            return None
-        if kind == "difference" and judged.analytic.shape != judged.numeric.shape:
-            return None
-        if kind == "difference":
-            return np.asarray(judged.analytic - judged.numeric)
-        return np.asarray(getattr(judged, kind))
+        return check_tensor(judged, kind, item.rows) if judged is not None else None
     if item.address == "0.grad_x" and not trainer.has_input_gradient:
         return None
     return trainer.tensor(item.address)
+
+
+def of_a_check(address: str) -> bool:
+    """Whether an address names something of the last check."""
+    return address.partition(".")[2].partition("_")[0] in CHECKED
+
+
+def check_tensor(judged: TensorReport, kind: str, most: int) -> NDArray[Any] | None:
+    """What one can watch of a tensor that was checked, by the first word of its role; None where there is no such."""
+    if kind in ("analytic", "numeric"):
+        return np.asarray(getattr(judged, kind))
+    if kind == "error":
+        return judged.entry_error
+    if judged.analytic.shape != judged.numeric.shape:
+        return None
+    return np.asarray(judged.analytic - judged.numeric) if kind == "difference" else pairs(judged, most)
+
+
+def pairs(judged: TensorReport, most: int) -> NDArray[Any]:
+    """Analytic value, numeric value, flat index and status of the entries looked at, (N, 4), at most so many.
+
+    Where there are more, the half that differs most, and others at equal distances.
+    """
+    analytic, numeric, status = (a.reshape(-1) for a in (judged.analytic, judged.numeric, judged.status))
+    chosen = np.flatnonzero(np.isfinite(numeric) & np.isfinite(analytic))
+    if len(chosen) > most:
+        gap = np.abs(analytic - numeric)[chosen]
+        worst = np.argpartition(gap, len(chosen) - most // 2)[len(chosen) - most // 2 :]
+        spread = np.linspace(0, len(chosen) - 1, most - len(worst)).astype(np.intp)
+        chosen = chosen[np.union1d(worst, spread)]
+    return np.column_stack([analytic[chosen], numeric[chosen], chosen, status[chosen]])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from engine.differences import Central
 from engine.layers.base import Array
 from engine.numeric import STEP, Landscape
 from engine.verdicts import (
@@ -76,12 +77,42 @@ class TensorReport:
         return np.where(seen, relative_error(self.analytic, self.numeric), np.nan)
 
 
+Probe = Callable[[Array], tuple[Array, Array]]  # changes of the loss and flipped decisions for steps (P,)
+
+
+def as_sweep(
+    up: tuple[Array, Array], down: tuple[Array, Array], h_up: Array, h_down: Array, reach: float, noise: float
+) -> Sweep:
+    """Changes and flips on either side for steps (E, S + 1), of which the last is the one at the point."""
+    shape = h_up.shape
+    changes = [side[0].reshape(shape)[:, :-1] for side in (up, down)]
+    flips = (up[1] + down[1]).reshape(shape)
+    steps = h_up[:, :-1], h_down[:, :-1]
+    too_far = (steps[0] > reach) & (np.array(SCALES) > 1)
+    crossed = (flips[:, :-1] > 0) | too_far
+    return Sweep(changes[0], changes[1], *steps, crossed, flips[:, -1], noise)
+
+
+def settle_along(analytic: Array, probe: Probe, h: float, reach: float, noise: float) -> Settled:
+    """Decide the slope (1,) along one direction by its h sweep; the usual step is `h`."""
+    steps = h * np.array([(*SCALES, AT_POINT)])
+    sweep = as_sweep(probe(steps[0]), probe(-steps[0]), steps, -steps, reach, noise)
+    return settle(analytic, sweep)
+
+
 class TensorCheck:
     """The check of some entries (flat indices) of one tensor; where `rng` is given, of one random direction too."""
 
     def __init__(
-        self, land: Landscape, address: str, analytic: Array, entries: Array, rng: np.random.Generator | None
+        self,
+        land: Landscape,
+        address: str,
+        analytic: Array,
+        entries: Array,
+        rng: np.random.Generator | None,
+        difference: Central | None = None,
     ) -> None:
+        self.difference = difference or Central(land)
         self.land, self.address, self.analytic, self.entries, self.rng = land, address, analytic, entries, rng
         shape = land.tensors[address].shape
         self.numeric, self.status = np.full(shape, np.nan), np.full(shape, NOT_CHECKED, np.int8)
@@ -100,8 +131,9 @@ class TensorCheck:
         if not np.isfinite(self.land.loss):
             self.flat_status[self.entries] = UNRESOLVABLE
             return self._report(UNRESOLVABLE, f"the loss itself is {self.land.loss}: there is no slope to compare with")
-        yield from self._central()
-        yield from self._second_look()
+        if len(self.entries):
+            yield from self._central()
+            yield from self._second_look()
         return self._judged(PASS if self.rng is None else self._directed(self.rng))
 
     def _central(self) -> Iterator[int]:
@@ -109,19 +141,17 @@ class TensorCheck:
         size = self.land.chunk(self.address)
         for start in range(0, len(self.entries), size):
             part = self.entries[start : start + size]
-            self.flat_n[part] = self.land.central(self.address, part)
+            self.flat_n[part] = self.difference.slopes(self.address, part)
             yield len(part)
-        if len(self.entries):
-            a, n = self.flat_a[self.entries], self.flat_n[self.entries]
-            up, _ = self.land.steps(self.address, self.entries)
-            self.flat_status[self.entries] = first_look(a, n, 4 * self.land.noise / up)
+        a, n = self.flat_a[self.entries], self.flat_n[self.entries]
+        self.flat_status[self.entries] = first_look(a, n, self.difference.doubt(self.address, self.entries, n))
 
     # --- a second look ----------------------------------------------------------------------------
 
     def _second_look(self) -> Iterator[int]:
         """Settle what seems to fail by the h sweep, and the largest entries of a tensor too small for the usual h."""
         suspects = self.entries[self.flat_status[self.entries] == FAIL]
-        gap = np.nan_to_num(np.abs(self.flat_a - self.flat_n)[suspects], nan=np.inf)
+        gap = np.nan_to_num(np.abs(self.flat_a[suspects] - self.flat_n[suspects]), nan=np.inf)
         suspects = suspects[np.argsort(-gap, kind="stable")]
         each = 2 * len(SCALES) * self.land.batch * self.land.widest(self.address)
         size = int(np.clip((1 << 20) // each, 1, 64))
@@ -131,7 +161,7 @@ class TensorCheck:
             yield 0
             if (self.flat_status[part] == FAIL).any():
                 return  # an error is certain; the rest stays as the first look has it
-        if len(self.entries) and not self._seen_well():
+        if not self._seen_well():
             largest = self._hide_the_dim()
             for start in range(0, len(largest), size):
                 self._settle(largest[start : start + size])
@@ -139,20 +169,22 @@ class TensorCheck:
 
     def _hide_the_dim(self) -> Array:
         """Entries that agree only because rounding allows much become unresolvable; the largest, to be settled."""
-        dim = (self.flat_status == PASS) & (relative_error(self.flat_a, self.flat_n) > FAIL_ERROR)
-        self.flat_status[dim] = UNRESOLVABLE
-        size = np.fmax(np.abs(self.flat_a), np.abs(self.flat_n))
-        open_ones = self.entries[(self.flat_status[self.entries] == UNRESOLVABLE) & (size[self.entries] > 0)]
-        return np.asarray(open_ones[np.argsort(-size[open_ones], kind="stable")[:LOOKED_AT_AGAIN]])
+        status, a, n = (flat[self.entries] for flat in (self.flat_status, self.flat_a, self.flat_n))
+        status[(status == PASS) & (relative_error(a, n) > FAIL_ERROR)] = UNRESOLVABLE
+        self.flat_status[self.entries] = status
+        size = np.fmax(np.abs(a), np.abs(n))
+        open_ones = np.flatnonzero((status == UNRESOLVABLE) & (size > 0))
+        return np.asarray(self.entries[open_ones[np.argsort(-size[open_ones], kind="stable")[:LOOKED_AT_AGAIN]]])
 
     def _seen_well(self) -> bool:
         """Whether some entries stand out from rounding, and far enough."""
-        return bool(self._standing().any()) and self._error() <= FAIL_ERROR
+        return len(self._standing()) > 0 and self._error() <= FAIL_ERROR
 
     def _standing(self) -> Array:
-        """The entries, flat, that count: they pass or fail and are not 0 both ways."""
-        seen = (self.flat_status == PASS) | (self.flat_status == FAIL)
-        return np.asarray(seen & ((self.flat_a != 0) | (self.flat_n != 0)))
+        """The entries that count, flat indices: they pass or fail and are not 0 both ways."""
+        status, a, n = (flat[self.entries] for flat in (self.flat_status, self.flat_a, self.flat_n))
+        seen = (status == PASS) | (status == FAIL)
+        return np.asarray(self.entries[seen & ((a != 0) | (n != 0))])
 
     def _error(self) -> float:
         standing = self._standing()
@@ -177,17 +209,7 @@ class TensorCheck:
         repeated = np.repeat(entries, h_up.shape[1])
         up = self.land.probe(self.address, repeated, h_up.reshape(-1))
         down = self.land.probe(self.address, repeated, h_down.reshape(-1))
-        return self._as_sweep(up, down, h_up, h_down)
-
-    def _as_sweep(self, up: tuple[Array, Array], down: tuple[Array, Array], h_up: Array, h_down: Array) -> Sweep:
-        """Changes and flips on either side for steps (E, S + 1), of which the last is the one at the point."""
-        shape = h_up.shape
-        changes = [side[0].reshape(shape)[:, :-1] for side in (up, down)]
-        flips = (up[1] + down[1]).reshape(shape)
-        steps = h_up[:, :-1], h_down[:, :-1]
-        too_far = (steps[0] > self.land.reach(self.address)) & (np.array(SCALES) > 1)
-        crossed = (flips[:, :-1] > 0) | too_far
-        return Sweep(changes[0], changes[1], *steps, crossed, flips[:, -1], self.land.noise)
+        return as_sweep(up, down, h_up, h_down, self.land.reach(self.address), self.land.noise)
 
     # --- one random direction ---------------------------------------------------------------------
 
@@ -195,18 +217,22 @@ class TensorCheck:
     def _directed(self, rng: np.random.Generator) -> int:
         """The status of the slope along one random direction: two losses, and a sweep where they disagree."""
         tensor = self.land.tensors[self.address]
-        direction = rng.standard_normal(tensor.shape) / tensor.size**0.25  # moves no unit far
-        h = STEP * max(1.0, float(np.abs(tensor).max()))
-        analytic = np.array([np.sum(self.analytic * direction)])
-        (up, down), _ = self.land.probe_along(self.address, direction, np.array([h, -h]))
-        slope = np.array([up - down]) / (2 * h)
+        direction = rng.standard_normal(tensor.shape)
+        direction *= tensor.size**-0.25  # moves no unit far
+        h = STEP * max(1.0, float(tensor.max()), -float(tensor.min()))
+        analytic = np.array([np.vdot(self.analytic, direction)])
+        slope = np.array([self.difference.along(self.address, direction, h)])
         self.projection = float(analytic[0]), float(slope[0])
         agree = relative_error(analytic, slope)[0] <= PASS_ERROR
-        if agree and slope[0] and np.abs(slope[0]) * h >= FLOOR * self.land.coarseness:
+        if agree and slope[0] and np.abs(slope[0]) >= FLOOR * self.difference.least(h):
             return PASS
-        steps = h * np.array([(*SCALES, AT_POINT)])
-        sides = [self.land.probe_along(self.address, direction, sign * steps[0]) for sign in (1, -1)]
-        found = settle(analytic, self._as_sweep(sides[0], sides[1], steps, -steps))
+        found = settle_along(
+            analytic,
+            lambda scales: self.land.probe_along(self.address, direction, scales),
+            h,
+            self.land.reach(self.address),
+            self.land.noise,
+        )
         self.projection = float(analytic[0]), float(found.numeric[0])
         return int(found.status[0])
 
@@ -214,16 +240,15 @@ class TensorCheck:
 
     def _judged(self, directed: int) -> TensorReport:
         """The tensor's verdict from its entries' and its direction's."""
-        counts = np.bincount(self.flat_status, minlength=len(VERDICTS))
-        standing = int(self._standing().sum())
+        counts = np.bincount(self.flat_status[self.entries], minlength=len(VERDICTS))
         if counts[FAIL] or directed == FAIL:
             return self._report(FAIL, self._why_failed(int(counts[FAIL])))
         if counts[KINK] or directed == KINK:
             return self._report(KINK, self._why_kink(int(counts[KINK])))
         if not len(self.entries):
-            notes = {PASS: "the slope along a random direction agrees", UNRESOLVABLE: self._why_unresolvable()}
-            return self._report(directed, notes[directed])
-        if not standing:
+            agrees = "the slope along a random direction agrees"
+            return self._report(directed, agrees if directed == PASS else self._why_unresolvable())
+        if not len(self._standing()):
             return self._report(UNRESOLVABLE, self._why_unresolvable())
         if self._error() > FAIL_ERROR:
             note = (

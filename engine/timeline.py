@@ -1,4 +1,4 @@
-"""The scalars of every step of a run, in one growing table."""
+"""The scalars of every step of a run, in one growing table; a fork's table goes on from that of its past."""
 
 from __future__ import annotations
 
@@ -9,21 +9,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Timeline:
-    """One row a step, one named column a quantity; row i belongs to step i + 1."""
+class RunError(ValueError):
+    """Something asked of a run that it cannot do; the message is one sentence: where, what, what to do."""
 
-    def __init__(self, columns: Sequence[str]) -> None:
+
+class Timeline:
+    """One row a step, one named column a quantity; row i belongs to step i + 1.
+
+    A timeline with a `past` begins with the first `shared` rows of that one, without a copy of them.
+    """
+
+    def __init__(self, columns: Sequence[str], past: Timeline | None = None, shared: int = 0) -> None:
         self.columns = tuple(columns)
+        self.shared = shared
+        self._past = past if shared else None
         self._index = {name: i for i, name in enumerate(self.columns)}
         self._rows = np.empty((256, len(self.columns)))
-        self._length = 0
+        self._length = 0  # of the rows of its own
 
     def __len__(self) -> int:
-        return self._length
+        return self.shared + self._length
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of its own rows; room made for more is not touched before it is used."""
+        return self._length * len(self.columns) * self._rows.itemsize
 
     def append(self, row: NDArray[Any], *more: float) -> None:
         """Add the row of the next step: `row`, then the values of the last columns one by one."""
-        self._make_room(1)
+        if self._length == len(self._rows):
+            self._make_room(1)
         target = self._rows[self._length]
         target[: len(row)] = row
         target[len(row) :] = more
@@ -37,7 +52,7 @@ class Timeline:
 
     def skip_to(self, length: int) -> None:
         """Fill up with rows of NaN to `length`: steps that were made, but whose numbers are not known."""
-        self.extend(np.full((max(length - self._length, 0), len(self.columns)), np.nan))
+        self.extend(np.full((max(length - len(self), 0), len(self.columns)), np.nan))
 
     def _make_room(self, count: int) -> None:
         if self._length + count > len(self._rows):
@@ -46,13 +61,33 @@ class Timeline:
             self._rows = grown
 
     def truncate(self, length: int) -> None:
-        """Forget every row from `length` on."""
-        self._length = min(self._length, length)
+        """Forget every row of its own from `length` on."""
+        self._length = min(self._length, max(length - self.shared, 0))
 
     def rows(self, first: int = 0, last: int | None = None) -> NDArray[Any]:
-        """The rows from `first` up to `last`, (N, columns); a view, not to be written."""
-        return self._rows[first : self._length if last is None else min(last, self._length)]
+        """The rows from `first` up to `last`, (N, columns); a view, not to be written, or a copy where the past is."""
+        last = len(self) if last is None else min(last, len(self))
+        own = self._rows[max(first - self.shared, 0) : max(last - self.shared, 0)]
+        if self._past is None or first >= self.shared:
+            return own
+        return np.concatenate([self._past.rows(first, min(last, self.shared)), own])
 
     def __getitem__(self, column: str) -> NDArray[Any]:
         """One quantity over all steps, (N,). Raises KeyError for an unknown column."""
-        return self.rows()[:, self._index[column]]
+        index = self._index[column]
+        own = self._rows[: self._length, index]
+        if self._past is None:
+            return own
+        return np.concatenate([self._past[column][: self.shared], own])
+
+    def at(self, step: int) -> NDArray[Any]:
+        """The row of mini-batch `step` (from 1), (columns,)."""
+        if self._past is not None and step <= self.shared:
+            return self._past.at(step)
+        row: NDArray[Any] = self._rows[step - 1 - self.shared]
+        return row
+
+    def value(self, column: str, step: int) -> float:
+        """One quantity of mini-batch `step`; NaN for an unknown column or a step that was not made."""
+        index = self._index.get(column)
+        return float(self.at(step)[index]) if index is not None and 1 <= step <= len(self) else float("nan")

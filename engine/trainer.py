@@ -15,6 +15,7 @@ from engine.datasets import scaled
 from engine.frames import Frame, Phase, Position, TensorInfo
 from engine.frozen import frozen_parts
 from engine.layers.base import Array
+from engine.layers.custom import take_up_own_code
 from engine.network import DATA, SHUFFLE, Network, Pass, check_outputs, random_stream
 from engine.penalties import Penalty, penalties_of
 from engine.recipe import Recipe, only_live_fields_differ
@@ -41,6 +42,7 @@ class Trainer:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
+        take_up_own_code(recipe.layers)
         samples = self.samples = recipe.data.load(random_stream(recipe.seed, DATA))
         self.network = Network(recipe, samples.x.shape[1:])
         check_outputs(recipe, self.network.shapes[-1], samples)
@@ -101,8 +103,7 @@ class Trainer:
         self._forward = [Phase("forward", i) for i in range(len(layers))]
         self._backward: list[dict[str, Phase]] = []
         for i, spec in enumerate(layers):
-            roles = spec.parameters(self.network.shapes[i])
-            parts = [p for p in spec.parts if p == "grad_x" or p.removeprefix("grad_") in roles]
+            parts = spec.backward_parts(self.network.shapes[i])
             self._backward.append({part: Phase("backward", i, part) for part in parts})
         self.all_phases: list[Phase] = [Phase("batch"), *self._forward, Phase("loss")]
         for parts_of_layer in reversed(self._backward):
@@ -133,7 +134,8 @@ class Trainer:
         for layer, named in zip(reversed(run.layers), reversed(self._backward), strict=True):
             for part in layer.backward(gradient):
                 yield self._at(named[part])
-            gradient = layer.grad_x
+            if layer is not run.layers[0]:
+                gradient = layer.grad_x
 
         self._update()
         self._record(run, y)
@@ -182,7 +184,9 @@ class Trainer:
             chosen = self._chosen(self.step_count)
             run = self.network.at(len(chosen))
             np.take(self.x, chosen, axis=0, out=run.x, mode="clip")
-            run.targets = self.targets[chosen]
+            if run.drawn_targets is None:
+                run.drawn_targets = np.empty((len(chosen), *self.targets.shape[1:]), self.targets.dtype)
+            run.targets = np.take(self.targets, chosen, axis=0, out=run.drawn_targets, mode="clip")
             self.batch_labels = None if self.labels is None else self.labels[chosen]
         run.layers[0].needs_grad_x = self.needs_input_gradient
         self.current = run
@@ -201,6 +205,11 @@ class Trainer:
                 random_stream(self.recipe.seed, SHUFFLE, epoch).shuffle(self._order)
         size = self.recipe.batch_size
         return self._order[number * size : (number + 1) * size]
+
+    @property
+    def chosen(self) -> Array:
+        """Which training samples are in the mini-batch in work, (B,); at step 0 those of the first."""
+        return self._chosen(max(self.step_count - 1, 0))
 
     def _encode(self, x: Any, y: Any) -> tuple[Array, Array, Array | None]:
         """x, targets and labels of a caller's own mini-batch. Raises ValueError where shapes or labels do not fit."""
@@ -429,6 +438,13 @@ class Trainer:
             (network.buffers if whole else network.buffers_before).tobytes(),
         )
 
+    def abandon(self) -> None:
+        """Forget the mini-batch that is begun, as if it had never been drawn."""
+        if self.phase not in (None, self._update_phase):
+            self.network.buffers[...] = self.network.buffers_before
+            self.step_count -= 1
+            self.phase = None
+
     def restore(self, state: State) -> None:
         """Go back to a state of the same network. Raises ValueError where it is of another one."""
         network = self.network
@@ -439,11 +455,16 @@ class Trainer:
             raise ValueError("the state belongs to a network of other shapes; restore it into its own")
         if parameters.size != network.parameters.size or slots.size != network.optimizer_slots.size:
             raise ValueError("the state belongs to a network of other shapes; restore it into its own")
+        self.go_to(state.step, parameters, slots, buffers)
+
+    def go_to(self, step: int, parameters: Array, slots: Array, buffers: Array) -> None:
+        """Stand where `step` mini-batches have just been done, with these flat arrays of fitting sizes."""
+        network = self.network
         network.store[1:3] = 0
         network.parameters[...] = parameters
         network.buffers[...] = buffers
         network.optimizer_slots[...] = slots.reshape(network.optimizer_slots.shape)
-        self.step_count = state.step
+        self.step_count = step
         self.phase = None  # of the last mini-batch only the parameters are left
         self.record.fill(np.nan)
         self.loss = float("nan")

@@ -8,12 +8,12 @@ and an error in the formula does not care about h at all.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.layers.base import Array
-
+Array = NDArray[Any]
 Verdict = Literal["not checked", "pass", "kink", "unresolvable", "fail"]
 VERDICTS: tuple[Verdict, ...] = ("not checked", "pass", "kink", "unresolvable", "fail")  # from best to worst
 NOT_CHECKED, PASS, KINK, UNRESOLVABLE, FAIL = range(5)

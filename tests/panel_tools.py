@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from app.session import Session
 from engine.frames import Frame, Picture, as_matrix, reduce_extremes
 from engine.host import describe
-from engine.protocol import Command
+from engine.protocol import Command, LiveChecked
 from engine.recipe import Recipe
 from engine.run import Run
 from engine.shared import find_tensor
@@ -81,6 +81,11 @@ class Desk:
         )
         self.session.frame = stands
         self.session.shown.emit(stands)
+
+    def check_live(self, *rows: LiveChecked) -> None:
+        """The live check says this of some steps; show where the run stands."""
+        self.session._note_live(rows)
+        self.show()
 
     def _pictures(self, replaced: dict[str, Any]) -> dict[str, Picture]:
         """What the panels watch, packed as the engine packs it."""

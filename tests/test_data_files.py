@@ -3,23 +3,52 @@
 from __future__ import annotations
 
 import gzip
+import io
+import os
 import re
 import struct
-from collections.abc import Callable
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
 
+from engine import Recipe, Trainer
 from engine.datasets import Csv, DataSpec, Idx, Mnist, Npz, PictureFolder, Samples, read_idx
+from engine.layers.dense import Dense
 from engine.spec import RecipeError
 
 
 def load(spec: DataSpec) -> Samples:
     """The samples of a spec."""
     return spec.load(np.random.default_rng(5))
+
+
+@contextmanager
+def closed(path: Path) -> Iterator[None]:
+    """A file or folder that may not be read. Nothing is closed to root, who is somebody else for that time."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has other permissions")
+    root, modes = os.geteuid() == 0, {path: path.stat().st_mode}
+    path.chmod(0)
+    if root:
+        modes |= {folder: folder.stat().st_mode for folder in path.parents if not folder.stat().st_mode & 0o001}
+        for folder in list(modes)[1:]:
+            folder.chmod(modes[folder] | 0o055)  # so that somebody else comes as far as that
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        for changed, mode in modes.items():
+            changed.chmod(mode)
 
 
 def refusal(spec: DataSpec) -> str:
@@ -104,6 +133,38 @@ def test_pictures_and_labels_that_do_not_belong_together_are_refused(tmp_path: P
     assert "2-D data, not pictures" in refusal(idx(tmp_path, pictures[0], np.zeros(2, np.uint8)))
 
 
+def test_a_file_of_labels_that_are_no_list_is_refused(tmp_path: Path) -> None:
+    pictures = np.zeros((3, 2, 2), np.uint8)
+    assert "holds 2-D data, not one label a picture" in refusal(idx(tmp_path, pictures, np.zeros((3, 1), np.uint8)))
+    assert "holds 0-D data, not one label a picture" in refusal(idx(tmp_path, pictures, np.array(1, np.uint8)))
+    assert "holds 3-D data, not one label a picture" in refusal(idx(tmp_path, pictures, pictures)), "files swapped"
+
+
+def test_pictures_with_values_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    files = idx(tmp_path, np.zeros((3, 2, 2), np.uint8), np.array([0, 1, 0], np.uint8))
+    for value in (np.nan, np.inf):
+        write_idx(tmp_path / "images", np.array([0, 0, value, 0] * 3, ">f4").reshape(3, 2, 2), 13)
+        assert "images holds NaN or infinity; clean it first" in refusal(files)
+
+
+def test_idx_files_that_may_not_be_read_are_refused(tmp_path: Path) -> None:
+    files = idx(tmp_path, np.zeros((3, 2, 2), np.uint8), np.array([0, 1, 0], np.uint8))
+    with closed(tmp_path / "images"):
+        assert "cannot read" in (sentence := refusal(files))
+        assert "(Permission denied); check the path" in sentence
+    load(files)
+
+
+def test_a_folder_of_mnist_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "mnist"
+    folder.mkdir()
+    with closed(folder):
+        sentence = refusal(Mnist(folder=str(folder), part="test"))
+    assert sentence.startswith(f"data.folder: cannot read {folder}")
+    assert sentence.endswith("(Permission denied); check the path")
+    assert "data.folder: cannot read" in refusal(Mnist(folder="x" * 5000)), "a name too long for the system"
+
+
 def test_labels_outside_the_classes_are_refused(tmp_path: Path) -> None:
     pictures = np.zeros((3, 2, 2), np.uint8)
     below = refusal(idx(tmp_path, pictures, np.array([0, 1, -1], ">i2"), code=11))
@@ -170,14 +231,14 @@ def test_a_table_may_be_written_by_a_spreadsheet(tmp_path: Path) -> None:
     ("text", "fields", "words"),
     [
         (IRIS.replace("3.0,", ""), {}, "line 5 of .* has 2 cells where line 1 has 3; mend that line"),
-        (IRIS.replace("7.0", "long"), {}, "line 3 of .*, column 'length': 'long' is not a number; mend it"),
+        (IRIS.replace("7.0", "long"), {}, "line 3 of .*, column 'length': 'long' is not a number; mend it.* one_hot"),
         (IRIS.replace("7.0", "nan"), {}, "line 3 of .*, column 'length': 'nan' is not a finite number"),
         (IRIS.replace("7.0", "inf"), {}, "line 3 of .*, column 'length': 'inf' is not a finite number"),
         (IRIS.replace("7.0", ""), {}, "line 3 of .*, column 'length': the cell is empty; fill it in"),
         (IRIS.replace("versicolor", ""), {}, "line 3 of .* has no label in column 'kind'"),
         (IRIS.replace("versicolor", "NaN"), {}, "line 3 of .* has no label in column 'kind'"),
         (IRIS.replace("versicolor", "setosa"), {}, "all 3 samples are of class 'setosa'"),
-        (IRIS, {"predict": "values"}, "line 2 of .*, column 'kind': 'setosa' is not a number"),
+        (IRIS, {"predict": "values"}, "line 2 of .*, column 'kind': 'setosa' is not a number; mend it, or predict cl"),
         (IRIS, {"label": "color"}, "has no column 'color'; use one of length, width, kind, or a number from 1 to 3"),
         (IRIS, {"label": "4"}, "has no column '4'"),
         (IRIS, {"separator": "tab"}, "has one column; .* or choose the right separator"),
@@ -185,7 +246,7 @@ def test_a_table_may_be_written_by_a_spreadsheet(tmp_path: Path) -> None:
         ("\n \n", {}, "is empty"),
         ("a,b\n", {}, "has a header but no sample"),
         (b"\xff\xfe\x00a\x00,", {}, "is not a text file in UTF-8"),
-        ("a,b\n" + "".join(f"1,{i}\n" for i in range(1001)), {}, "has 1,001 different labels, more than 1,000 classes"),
+        ("a,b\n" + "".join(f"1,{i}\n" for i in range(1001)), {}, "has 1,001 different labels, more than 1,000; choose"),
     ],
     ids=lambda value: None if isinstance(value, dict) else str(value)[:12],
 )
@@ -198,6 +259,74 @@ def test_a_table_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert "cannot read" in refusal(Csv(path=str(tmp_path / "gone.csv")))
     assert "is a folder; choose a CSV file" in refusal(Csv(path=str(tmp_path)))
     assert "cannot read" in refusal(Csv(path="\0"))
+    table = csv(tmp_path, IRIS)
+    with closed(Path(table.path)):
+        assert "cannot read" in (sentence := refusal(table))
+        assert "(Permission denied)" in sentence
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file that Linux opens and then does not read")
+def test_a_file_that_breaks_off_while_it_is_read_is_refused() -> None:
+    broken = "/proc/self/mem"
+    for spec in (Csv(path=broken), Npz(path=broken), Idx(images=broken, labels=broken)):
+        assert f"cannot read {broken} (Input/output error); check the path" in refusal(spec)
+
+
+# --- categories -----------------------------------------------------------------------------------------
+
+SHIRTS = "size,color,weight,kind\n38,red,1.5,a\n40,blue,2,b\n10,red,3,a\n"
+
+
+def test_a_column_of_text_is_refused_with_one_hot_as_the_cure_and_that_cures_it(tmp_path: Path) -> None:
+    assert "column 'color': 'red' is not a number" in (sentence := refusal(csv(tmp_path, SHIRTS)))
+    assert sentence.endswith("or name the column in one_hot if it holds categories")
+    table = load(csv(tmp_path, SHIRTS, one_hot=("color",)))
+    assert table.columns == ("size", "color=blue", "color=red", "weight")
+    assert table.x.tolist() == [[38, 0, 1, 1.5], [40, 1, 0, 2], [10, 0, 1, 3]]
+    assert table.labels.tolist() == [0, 1, 0]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("color", ["color", "2"])
+def test_several_columns_of_categories_are_known_by_name_or_number(tmp_path: Path, color: str) -> None:
+    table = load(csv(tmp_path, SHIRTS, one_hot=("kind", color, "size"), label="weight", predict="values"))
+    assert table.columns == (
+        *("size=10", "size=38", "size=40"),  # numbers stand in numeric order
+        *("color=blue", "color=red", "kind=a", "kind=b"),
+    )
+    assert table.x.sum(axis=1).tolist() == [3, 3, 3]
+    assert table.x[2].tolist() == [1, 0, 0, 0, 1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "words"),
+    [
+        (SHIRTS, {"one_hot": ("colour",)}, "data.one_hot: .* has no column 'colour'; use one of size, color, weight"),
+        (SHIRTS, {"one_hot": ("0",)}, "data.one_hot: .* has no column '0'"),
+        (SHIRTS, {"one_hot": ("color", "kind")}, "data.one_hot: column 'kind' is the one to predict; take it out"),
+        (SHIRTS.replace("blue", ""), {"one_hot": ("color",)}, "line 3 of .* has no value in column 'color'; fill it"),
+        (SHIRTS.replace("blue", "NaN"), {"one_hot": ("color",)}, "line 3 of .* has no value in column 'color'"),
+        (SHIRTS.replace("2,b", "x,b"), {"one_hot": ("color",)}, "line 3 of .*, column 'weight': 'x' is not a number"),
+        (
+            "a,b\n" + "".join(f"{i},{i % 2}\n" for i in range(1001)),
+            {"one_hot": ("a",)},
+            "data.one_hot: column 'a' of .* has 1,001 different values, more than 1,000; take it out of one_hot",
+        ),
+    ],
+)
+def test_categories_that_cannot_be_are_refused(tmp_path: Path, text: str, fields: dict[str, Any], words: str) -> None:
+    sentence = refusal(csv(tmp_path, text, **fields))
+    assert re.search(words, sentence), sentence
+
+
+def test_categories_are_trained_on_and_a_single_one_cannot_be_standardized(tmp_path: Path) -> None:
+    data = csv(tmp_path, SHIRTS, one_hot=("color",), validation=0.0)
+    recipe = Recipe(data=data, layers=(Dense(units=2),), batch_size=3)
+    trainer = Trainer(recipe)
+    trainer.step()
+    assert trainer.parameters["0.W"].shape == (4, 2)
+    one = csv(tmp_path, SHIRTS.replace("blue", "red"), one_hot=("color",), validation=0.0, scale="standardize")
+    with pytest.raises(RecipeError, match=r"data\.scale: column 'color=red' is 1 in every training sample"):
+        Trainer(msgspec.structs.replace(recipe, data=one))
 
 
 # --- NPZ ----------------------------------------------------------------------------------------------
@@ -243,6 +372,10 @@ NAN = np.where(X == 7, np.nan, X)
         ({"x": X[:0], "y": np.arange(0)}, "'x' in .* is empty"),
         ({"x": np.float64(3), "y": np.arange(1)}, "is empty|for"),
         ({"x": X, "y": np.array([None, 1, 2, 3])}, "is not an NPZ file of plain arrays; write it with numpy.savez"),
+        ({"x": np.array([{}] * 4), "y": np.arange(4)}, "is not an NPZ file of plain arrays"),
+        ({"x": X + 1j, "y": np.arange(4)}, "'x' in .* holds complex128 entries, not numbers"),
+        ({"y": np.arange(4)}, "data.x: .* has no array 'x'; there are y"),
+        ({"x": np.zeros((1001, 1)), "y": np.arange(1001).astype(str)}, "data.y: .* has 1,001 different names, more"),
     ],
 )
 def test_arrays_that_cannot_be_used_are_refused(tmp_path: Path, arrays: dict[str, Any], words: str) -> None:
@@ -259,6 +392,22 @@ def test_files_that_are_no_npz_are_refused(tmp_path: Path) -> None:
         assert "is not an NPZ file of plain arrays" in refusal(Npz(path=str(tmp_path / name)))
     assert "cannot read" in refusal(Npz(path=str(tmp_path / "gone.npz")))
     assert "is a folder" in refusal(Npz(path=str(tmp_path)))
+    file = tmp_path / "data.npz"
+    with closed(file):
+        assert "(Permission denied); check the path" in refusal(Npz(path=str(file)))
+    coded = bytearray(good)
+    coded[coded.index(b"PK\x01\x02") + 8] |= 1  # says that it is encrypted
+    file.write_bytes(coded)
+    assert "is not an NPZ file of plain arrays" in refusal(Npz(path=str(file)))
+
+
+def test_an_array_too_large_for_memory_is_refused(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**14,)})
+    with zipfile.ZipFile(tmp_path / "huge.npz", "w") as file:
+        file.writestr("x.npy", header.getvalue())
+        file.writestr("y.npy", header.getvalue())
+    assert "does not fit into memory; store fewer samples" in refusal(Npz(path=str(tmp_path / "huge.npz")))
 
 
 # --- folders of pictures ------------------------------------------------------------------------------
@@ -270,7 +419,7 @@ def picture(tmp_path: Path) -> Callable[..., Path]:
 
     def write(name: str, size: tuple[int, int] = (4, 3), grey: int = 255, mode: str = "L") -> Path:
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         Image.new(mode, size[::-1], grey if mode == "L" else (grey,) * 3).save(path)
         return path
 
@@ -309,3 +458,22 @@ def test_folders_without_usable_pictures_are_refused(tmp_path: Path, picture: Ca
         assert "3.png is not a picture that can be read; mend or remove it" in refusal(
             PictureFolder(path=str(tmp_path))
         )
+    (tmp_path / "a" / "3.png").unlink()
+    (tmp_path / "a" / "3.png").mkdir()
+    assert "3.png is not a picture that can be read" in refusal(PictureFolder(path=str(tmp_path)))
+
+
+def test_pictures_that_may_not_be_read_are_refused_by_their_name(tmp_path: Path, picture: Callable[..., Path]) -> None:
+    first, second = picture("all/a/1.png"), picture("all/b/1.png")
+    data = PictureFolder(path=str(tmp_path / "all"))
+    load(data)  # Pillow has been imported then
+    with closed(second):
+        assert f"cannot read {second} (Permission denied); check its permissions" in refusal(data)
+    with closed(first.parent):
+        assert f"cannot read {first.parent} (Permission denied); check the path" in refusal(data)
+
+
+def test_a_picture_with_a_damaged_header_is_refused_without_noise(tmp_path: Path, picture: Callable[..., Path]) -> None:
+    good, bad = picture("a/1.tif"), picture("b/1.tif")
+    bad.write_bytes(good.read_bytes()[:-20])  # Pillow warns of it, and a warning fails a test
+    assert "b/1.tif is not a picture that can be read" in refusal(PictureFolder(path=str(tmp_path)))

@@ -16,13 +16,14 @@ from pytestqt.qtbot import QtBot
 from app import theme
 from app.panels.data import GRID, DataPanel
 from app.session import Session
+from app.widgets.class_bars import ClassBars
 from app.widgets.guesses import guesses
 from app.widgets.plane import Plane, belief_image, class_colours
 from app.widgets.thumbnails import Thumbnails
 from engine.boundary import beliefs, points
 from engine.frames import Frame, Picture, as_matrix
 from engine.host import describe
-from engine.protocol import Built
+from engine.protocol import Built, FetchEnded, Fetching
 from engine.recipe import Recipe
 from engine.run import Run
 
@@ -379,6 +380,134 @@ def test_other_data_is_a_table_of_its_first_values(panel: DataPanel, digits: Rec
     option = QStyleOptionViewItem()
     panel.table.itemDelegateForColumn(0).initStyleOption(option, model.index(4, 0))  # type: ignore[attr-defined]
     assert option.palette.text().color() == theme.DARK.color(guess.field)
+
+
+# --- the data in numbers --------------------------------------------------------------------------
+
+
+def recipe_of(data: dict[str, object], **changes: object) -> Recipe:
+    """A small network on some data."""
+    return msgspec.convert({"data": data, "layers": [{"kind": "dense", "units": 3}], **changes}, Recipe)
+
+
+def test_the_data_is_told_of_as_the_network_sees_it_and_its_training_part_alone() -> None:
+    run = Run(recipe_of({"kind": "blobs", "scale": "standardize", "imbalance": 0.5}))
+    told, x, labels = describe(run).data, run.trainer.x, run.trainer.labels
+    assert (told.training, told.validation) == (320, 80)
+    assert told.statistics.count == 320
+    assert told.statistics.per_class == tuple(np.bincount(labels))  # type: ignore[arg-type]
+    assert (told.statistics.minimum, told.statistics.maximum) == (x.min(), x.max())
+    assert told.statistics.mean == pytest.approx(0.0, abs=1e-6)
+    assert told.statistics.std == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("drop", "size", "batches", "last", "left_out"),
+    [(False, 7, 46, 5, 0), (True, 7, 45, 7, 5), (False, 32, 10, 32, 0), (True, 32, 10, 32, 0)],
+)
+def test_the_last_mini_batch_of_an_epoch_is_told_of(
+    drop: bool, size: int, batches: int, last: int, left_out: int
+) -> None:
+    network = describe(Run(recipe_of({"kind": "blobs", "drop_last": drop}, batch_size=size)))
+    assert (network.batches, network.data.last_batch, network.data.left_out) == (batches, last, left_out)
+
+
+def test_the_facts_are_one_line_that_leaves_the_pictures_their_room(panel: DataPanel, digits: Recipe) -> None:
+    show(panel, Run(digits))
+    assert panel.facts.fold.text() == "▸ 1,438 + 359 samples · 45 batches"
+    assert not panel.facts.bars.isVisible()
+    assert panel.thumbnails.height() > 0.88 * panel.height()
+    assert panel.thumbnails.width() == panel.width()
+    assert panel.facts.fold.toolTip().splitlines() == [
+        "1,438 samples to train, 359 to validate",
+        "In an epoch: 45 batches of 32, the last of 30",
+        panel.facts.spread.text,
+    ]
+    assert panel.facts.fold.accessibleDescription() == panel.facts.fold.toolTip().replace("\n", "; ")
+
+
+def test_the_facts_unfold_by_click_and_by_key_into_all_there_is_to_say(
+    panel: DataPanel, digits: Recipe, qtbot: QtBot
+) -> None:
+    run = Run(digits)
+    show(panel, run)
+    facts = panel.facts
+    assert facts.fold.focusPolicy() & Qt.FocusPolicy.TabFocus
+    qtbot.mouseClick(facts.fold, Qt.MouseButton.LeftButton)
+    assert facts.fold.text().startswith("▾")
+    assert facts.batches.isVisible()
+    assert facts.batches.text() == "45 batches of 32, the last of 30"
+    x = run.trainer.x
+    assert facts.spread.text.split() == [
+        *("x", "min", "0", "x", "max", "+1.0000"),
+        *("x", "mean", f"{x.mean():+.4f}", "x", "std", f"{x.std():+.4f}"),
+    ]
+    assert facts.bars.isVisible()
+    assert panel.thumbnails.isVisible()
+    qtbot.keyClick(facts.fold, Qt.Key.Key_Space)
+    assert not facts.bars.isVisible()
+
+
+def test_batches_that_are_whole_or_leave_samples_out_are_told_so(panel: DataPanel) -> None:
+    for data, size, text in (
+        ({"kind": "blobs"}, 32, "10 batches of 32"),
+        ({"kind": "blobs", "drop_last": True}, 7, "45 batches of 7, 5 samples left out"),
+        ({"kind": "blobs"}, 320, "1 batch of 320"),
+    ):
+        panel.build(describe(Run(recipe_of(data, batch_size=size))))
+        assert panel.facts.batches.text() == text
+
+
+def test_an_uneven_share_of_the_classes_is_seen_in_the_bars(panel: DataPanel) -> None:
+    panel.resize(290, 400)
+    run = Run(recipe_of({"kind": "blobs", "imbalance": 0.5, "validation": 0.0}, batch_size=10))
+    show(panel, run)
+    panel.facts.fold.setChecked(True)
+    bars = panel.facts.bars
+    counts = run.trainer.labels
+    assert counts is not None
+    assert bars.counts == tuple(np.bincount(counts)) == (229, 114, 57)
+    heights = [bars.bar_rect(number).height() for number in range(3)]
+    assert heights == pytest.approx([26, 26 * 114 / 229, 26 * 57 / 229])
+    shown = pixels(bars.grab().toImage())
+    for number, colour in enumerate(class_colours(theme.DARK)[:3]):
+        bar = bars.bar_rect(number)
+        drawn = near(shown[:, round(bar.center().x())], colour, 8)
+        assert drawn.sum() == pytest.approx(bar.height(), abs=1.01), "as in the plane"
+    place = bars.bar_rect(1).center().toPoint()
+    assert tip_at(bars, place) == "class 1: 114 training samples, 28.5 %"
+    assert "class 2: 57 training samples" in bars.accessibleDescription()
+
+
+@pytest.mark.parametrize("classes", [2, 100])
+def test_the_bars_of_few_and_many_classes_keep_to_their_place(qtbot: QtBot, classes: int) -> None:
+    bars = ClassBars()
+    qtbot.addWidget(bars)
+    bars.resize(250, bars.sizeHint().height())
+    bars.show_counts(range(classes), [str(number) for number in range(classes)], coloured=False)
+    rects = [bars.bar_rect(number) for number in range(classes)]
+    assert rects[0].height() == 0
+    assert rects[1].height() >= 1
+    assert all(a.right() <= b.left() for a, b in pairwise(rects))
+    assert rects[-1].right() <= bars.width()
+    assert max(rect.width() for rect in rects) <= 14
+    bars.grab()
+
+
+def test_data_without_classes_has_no_bars(panel: DataPanel) -> None:
+    loss = {"kind": "mean_squared_error"}
+    panel.build(describe(Run(recipe_of({"kind": "sine"}, layers=[{"kind": "dense", "units": 1}], loss=loss))))
+    panel.facts.fold.setChecked(True)
+    assert panel.facts.spread.isVisible()
+    assert not panel.facts.bars.isVisible()
+
+
+def test_before_the_first_network_a_download_is_told_of(panel: DataPanel) -> None:
+    assert not panel.facts.isVisible()
+    panel.session._on_event(Fetching("train-images-idx3-ubyte.gz", 1, 2))
+    assert panel.thumbnails._message == "the data is being fetched"
+    panel.session._on_event(FetchEnded(cancelled=True))
+    assert panel.thumbnails._message == "no data yet"
 
 
 # --- with the real engine -------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +274,8 @@ def test_the_statistics_of_a_dataset_are_those_of_its_values() -> None:
     assert (stats.minimum, stats.maximum) == (0.0, 1.0)
     assert stats.mean == pytest.approx(digits.x.mean())
     assert stats.std == pytest.approx(np.sqrt(np.mean((digits.x - digits.x.mean()) ** 2)))
+    even = replace(digits, x=digits.x.astype(np.float32) + 1e4).statistics()
+    assert even.std == pytest.approx(stats.std, rel=1e-3), "the mean swallowed the digits that matter"
     assert Sine().load(rng()).statistics().per_class == ()
     assert Samples(np.zeros((0, 2)), None, ()).statistics().count == 0
 

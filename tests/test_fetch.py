@@ -2,84 +2,31 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import http.server
-import struct
-import threading
+import errno
+import os
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engine.datasets import FashionMnist, Mnist, fetch
+from engine.datasets.background import BackgroundFetch
 from engine.datasets.fetch import TEST_IMAGES, TEST_LABELS, CancelledError, Source
 from engine.spec import RecipeError
 
-PICTURES = np.random.default_rng(0).integers(0, 256, (300, 28, 28), dtype=np.uint8)
-LABELS = np.arange(300, dtype=np.uint8) % 10
+from file_server import FILES, LABELS, PICTURES, FileServer, serving
 
-
-def packed(array: np.ndarray) -> bytes:
-    """A gzipped IDX file of bytes."""
-    header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
-    return gzip.compress(header + array.tobytes(), mtime=0)
-
-
-FILES = {TEST_IMAGES: packed(PICTURES), TEST_LABELS: packed(LABELS)}
-
-
-@dataclass
-class Server:
-    """A server of the two files. It notes what is asked for, and misbehaves as told."""
-
-    source: Source
-    asked: list[tuple[str, str | None]] = field(default_factory=list)  # path and Range of each request
-    ranges: bool = True  # whether it can begin in the middle
-    break_after: int | None = None  # bytes after which it closes the connection
-    status: int = 200
-    content: dict[str, bytes] = field(default_factory=lambda: dict(FILES))
+SIZE = len(FILES[TEST_IMAGES])
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server() -> Iterator[FileServer]:
     """A server on this computer."""
-    handled: list[Server] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            mine = handled[0]
-            wanted = self.headers.get("Range")
-            mine.asked.append((self.path, wanted))
-            body = mine.content.get(self.path.rpartition("/")[2])
-            if body is None or mine.status != 200:
-                self.send_error(404 if body is None else mine.status)
-                return
-            start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and mine.ranges else 0
-            if start >= len(body):
-                self.send_error(416)
-                return
-            self.send_response(206 if wanted and mine.ranges else 200)
-            self.send_header("Content-Length", str(len(body) - start))
-            self.end_headers()
-            end = len(body) if mine.break_after is None else start + mine.break_after
-            self.wfile.write(body[start:end])
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        listening.daemon_threads = False
-        thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
-        thread.start()
-        hashes = {name: hashlib.sha256(body).hexdigest() for name, body in FILES.items()}
-        address = f"http://127.0.0.1:{listening.server_port}/"
-        handled.append(Server(Source("mnist", "MNIST", (address,), hashes)))
-        yield handled[0]
-        listening.shutdown()
-        thread.join()
+    with serving() as server:
+        yield server
 
 
 def refusal(source: Source, folder: Path) -> str:
@@ -92,7 +39,7 @@ def refusal(source: Source, folder: Path) -> str:
     return sentence
 
 
-def test_files_are_fetched_once_and_then_kept(server: Server, tmp_path: Path) -> None:
+def test_files_are_fetched_once_and_then_kept(server: FileServer, tmp_path: Path) -> None:
     folder = tmp_path / "new" / "cache"
     images, labels = fetch.fetch(server.source, "test", folder)
     assert (images.read_bytes(), labels.read_bytes()) == (FILES[TEST_IMAGES], FILES[TEST_LABELS])
@@ -102,7 +49,7 @@ def test_files_are_fetched_once_and_then_kept(server: Server, tmp_path: Path) ->
     assert len(server.asked) == 2
 
 
-def test_progress_is_told_up_to_the_last_byte(server: Server, tmp_path: Path) -> None:
+def test_progress_is_told_up_to_the_last_byte(server: FileServer, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     fetch.fetch(server.source, "test", tmp_path, progress=lambda *numbers: told.append(numbers))
     of_images = [(done, total) for name, done, total in told if name == TEST_IMAGES]
@@ -113,7 +60,7 @@ def test_progress_is_told_up_to_the_last_byte(server: Server, tmp_path: Path) ->
     assert told[-1] == (TEST_LABELS, len(FILES[TEST_LABELS]), len(FILES[TEST_LABELS]))
 
 
-def test_a_download_that_broke_off_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
+def test_a_download_that_broke_off_goes_on_where_it_stopped(server: FileServer, tmp_path: Path) -> None:
     server.break_after = 1000
     size = len(FILES[TEST_IMAGES])
     assert f"the connection broke after 1,000 of {size:,} bytes" in refusal(server.source, tmp_path)
@@ -126,20 +73,22 @@ def test_a_download_that_broke_off_goes_on_where_it_stopped(server: Server, tmp_
     assert images.read_bytes() == FILES[TEST_IMAGES]
 
 
-def test_a_server_that_cannot_begin_in_the_middle_sends_all_of_it_again(server: Server, tmp_path: Path) -> None:
+def test_a_server_that_cannot_begin_in_the_middle_sends_all_of_it_again(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / f"{TEST_IMAGES}.part").write_bytes(FILES[TEST_IMAGES][:1000])
     server.ranges = False
     images, _ = fetch.fetch(server.source, "test", tmp_path)
     assert images.read_bytes() == FILES[TEST_IMAGES]
 
 
-def test_a_leftover_that_is_too_long_is_thrown_away(server: Server, tmp_path: Path) -> None:
+def test_a_leftover_that_is_too_long_is_thrown_away(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / f"{TEST_IMAGES}.part").write_bytes(bytes(len(FILES[TEST_IMAGES]) + 5))
     images, _ = fetch.fetch(server.source, "test", tmp_path)
     assert images.read_bytes() == FILES[TEST_IMAGES]
 
 
-def test_a_leftover_of_another_file_is_noticed_and_the_next_attempt_is_clean(server: Server, tmp_path: Path) -> None:
+def test_a_leftover_of_another_file_is_noticed_and_the_next_attempt_is_clean(
+    server: FileServer, tmp_path: Path
+) -> None:
     (tmp_path / f"{TEST_IMAGES}.part").write_bytes(bytes(1000))
     assert "what it sent is not the known file" in refusal(server.source, tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -147,7 +96,7 @@ def test_a_leftover_of_another_file_is_noticed_and_the_next_attempt_is_clean(ser
     assert images.read_bytes() == FILES[TEST_IMAGES]
 
 
-def test_a_download_stops_when_asked_and_keeps_what_it_has(server: Server, tmp_path: Path) -> None:
+def test_a_download_stops_when_asked_and_keeps_what_it_has(server: FileServer, tmp_path: Path) -> None:
     told: list[int] = []
     with pytest.raises(CancelledError):
         fetch.fetch(server.source, "test", tmp_path, lambda _, done, __: told.append(done), lambda: bool(told))
@@ -158,33 +107,33 @@ def test_a_download_stops_when_asked_and_keeps_what_it_has(server: Server, tmp_p
     assert images.read_bytes() == FILES[TEST_IMAGES]
 
 
-def test_a_file_with_another_hash_is_refused_and_not_kept(server: Server, tmp_path: Path) -> None:
+def test_a_file_with_another_hash_is_refused_and_not_kept(server: FileServer, tmp_path: Path) -> None:
     server.content[TEST_IMAGES] = FILES[TEST_LABELS]
     assert "127.0.0.1: what it sent is not the known file" in refusal(server.source, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_damaged_file_in_the_cache_is_fetched_again(server: Server, tmp_path: Path) -> None:
+def test_a_damaged_file_in_the_cache_is_fetched_again(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / TEST_IMAGES).write_bytes(FILES[TEST_IMAGES][:-3])
     images, _ = fetch.fetch(server.source, "test", tmp_path)
     assert images.read_bytes() == FILES[TEST_IMAGES]
 
 
-def test_the_next_mirror_is_asked_where_one_fails(server: Server, tmp_path: Path) -> None:
+def test_the_next_mirror_is_asked_where_one_fails(server: FileServer, tmp_path: Path) -> None:
     (good,) = server.source.mirrors
     images, _ = fetch.fetch(replace(server.source, mirrors=("http://127.0.0.1:9/", good)), "test", tmp_path)
     assert images.read_bytes() == FILES[TEST_IMAGES]
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_a_server_that_refuses_is_named_with_its_answer(server: Server, tmp_path: Path, status: int) -> None:
+def test_a_server_that_refuses_is_named_with_its_answer(server: FileServer, tmp_path: Path, status: int) -> None:
     server.status = status
     assert f"cannot fetch {TEST_IMAGES} of MNIST (127.0.0.1: the server answers {status})" in refusal(
         server.source, tmp_path
     )
 
 
-def test_without_a_connection_a_sentence_says_so(server: Server, tmp_path: Path) -> None:
+def test_without_a_connection_a_sentence_says_so(server: FileServer, tmp_path: Path) -> None:
     offline = replace(server.source, mirrors=("http://127.0.0.1:9/", "http://localhost:9/"))
     sentence = refusal(offline, tmp_path)
     assert "(127.0.0.1: no connection; localhost: no connection)" in sentence
@@ -192,7 +141,7 @@ def test_without_a_connection_a_sentence_says_so(server: Server, tmp_path: Path)
 
 
 def test_a_server_that_says_nothing_is_given_up(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import socket
 
@@ -202,24 +151,100 @@ def test_a_server_that_says_nothing_is_given_up(
         assert "127.0.0.1: no answer in time" in refusal(replace(server.source, mirrors=(address,)), tmp_path)
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(server: Server, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_named(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RecipeError, match=r"cannot write to .*file/inside \(Not a directory\); name another folder"):
+    with pytest.raises(RecipeError, match=r"cannot write to .*file/inside \(Not a directory\); see to that"):
         fetch.fetch(server.source, "test", tmp_path / "file" / "inside")
 
 
-# --- the dataset ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("number", "words"), [(errno.ENOSPC, "No space left on device"), (errno.EACCES, "denied")])
+def test_a_disk_that_takes_no_more_is_not_blamed_on_the_connection(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    def no_room(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "replace", no_room)  # what has come is put into its place
+    with pytest.raises(RecipeError, match=rf"cannot write to .* \(.*{words}\); see to that, or name a folder"):
+        fetch.fetch(server.source, "test", tmp_path)
+
+
+# --- in the background ----------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def cache(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache, and a server in place of the internet."""
     monkeypatch.setattr(fetch, "cache_folder", lambda source: tmp_path / source.name)
     monkeypatch.setattr(Mnist, "source", server.source)
     return tmp_path / "mnist"
 
 
-def test_nothing_is_fetched_unless_it_is_asked_for(server: Server, cache: Path) -> None:
+WANTED = Mnist(part="test", download=True)
+
+
+def bytes_there(fetching: BackgroundFetch, least: int) -> int:
+    """Wait until so many bytes have come; how many they are."""
+    deadline = time.monotonic() + 10
+    done = 0
+    while done < least and time.monotonic() < deadline:
+        done = (fetching.news() or ("", done, 0))[1]
+        time.sleep(0.01)
+    return done
+
+
+def test_a_slow_servers_bytes_are_told_of_and_kept_as_they_come(server: FileServer, cache: Path) -> None:
+    server.hold_after = 1000
+    fetching = BackgroundFetch(WANTED)
+    assert bytes_there(fetching, 1000) == 1000
+    assert fetching.running
+    assert fetching.news() is None, "old news"
+    server.go_on.set()
+    fetching.finish()
+    assert not WANTED.must_fetch()
+    assert (cache / TEST_IMAGES).read_bytes() == FILES[TEST_IMAGES]
+
+
+def test_a_fetch_is_given_up_at_once_even_where_the_server_says_nothing(server: FileServer, cache: Path) -> None:
+    server.hold_after = 1000
+    hanging = BackgroundFetch(WANTED)
+    bytes_there(hanging, 1000)
+    start = time.monotonic()
+    hanging.cancel()
+    assert time.monotonic() - start < 1.0
+    assert hanging.running, "it hangs no more, so this test proves nothing"
+    server.go_on.set()
+    with pytest.raises(CancelledError):
+        hanging.finish()
+
+
+def test_a_fetch_given_up_does_not_disturb_the_next_one(server: FileServer, cache: Path) -> None:
+    server.hold_after = 1000
+    hanging = BackgroundFetch(WANTED)
+    bytes_there(hanging, 1000)
+    hanging.cancel()
+    server.hold_after = None
+    BackgroundFetch(WANTED).finish()
+    server.go_on.set()
+    with pytest.raises(CancelledError):
+        hanging.finish()
+    assert server.asked[1][1] == "bytes=1000-"
+    assert sorted(path.name for path in cache.iterdir()) == [TEST_IMAGES, TEST_LABELS]
+    assert (cache / TEST_IMAGES).read_bytes() == FILES[TEST_IMAGES]
+
+
+def test_what_goes_wrong_in_the_background_is_raised_at_its_end(server: FileServer, cache: Path) -> None:
+    server.content[TEST_LABELS] = FILES[TEST_IMAGES]
+    with pytest.raises(RecipeError, match="what it sent is not the known file"):
+        BackgroundFetch(WANTED).finish()
+    assert WANTED.must_fetch()
+    assert (cache / TEST_IMAGES).is_file(), "the file that was right is kept"
+
+
+# --- the dataset ----------------------------------------------------------------------------------------
+
+
+def test_nothing_is_fetched_unless_it_is_asked_for(server: FileServer, cache: Path) -> None:
     with pytest.raises(RecipeError) as refused:
         Mnist(part="test").load(np.random.default_rng(0))
     assert str(refused.value) == (
@@ -231,7 +256,7 @@ def test_nothing_is_fetched_unless_it_is_asked_for(server: Server, cache: Path) 
     assert server.asked == []
 
 
-def test_mnist_is_fetched_when_asked_for_and_found_in_the_cache_from_then_on(server: Server, cache: Path) -> None:
+def test_mnist_is_fetched_when_asked_for_and_found_in_the_cache_from_then_on(server: FileServer, cache: Path) -> None:
     data = Mnist(part="test", download=True).load(np.random.default_rng(0))
     np.testing.assert_array_equal(np.rint(data.x * 255), PICTURES.reshape(300, -1))
     assert data.labels is not None

@@ -15,7 +15,16 @@ from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QScrollArea, QWid
 
 from app.form import SpecForm
 from app.widgets.field_types import number_text, stepped
-from app.widgets.fields import BoolField, ChoiceField, IntField, NumberField, OptionalField, TextField, TupleField
+from app.widgets.fields import (
+    BoolField,
+    ChoiceField,
+    IntField,
+    NamesField,
+    NumberField,
+    OptionalField,
+    TextField,
+    TupleField,
+)
 from engine.spec import KindSpec, Rate, Spec
 
 
@@ -56,6 +65,7 @@ class Everything(Spec, frozen=True, kw_only=True):
     name: Annotated[str, Meta(max_length=5)] = "net"
     kernel: tuple[Annotated[int, Meta(ge=1)], Annotated[int, Meta(ge=1)]] = (3, 3)
     widths: tuple[float, ...] = (1.0, 0.5)
+    columns: tuple[Annotated[str, Meta(max_length=20)], ...] = ("age",)
     start: Union[Zeros, Normal, Weighed] = Normal()
     many: tuple[Zeros, ...] = (Zeros(),)
 
@@ -101,7 +111,7 @@ def test_each_field_gets_the_control_that_suits_it(sheet: Sheet) -> None:
     expected = {
         "units": IntField, "learning rate": NumberField, "dropped share": NumberField, "bias": BoolField,
         "dtype": ChoiceField, "mood": ChoiceField, "clip": OptionalField, "seed": NumberField, "name": TextField,
-        "kernel": TupleField, "widths": TupleField, "start": ChoiceField, "std": NumberField,
+        "kernel": TupleField, "widths": TupleField, "columns": NamesField, "start": ChoiceField, "std": NumberField,
     }  # fmt: skip
     assert {name: type(sheet.control(name)) for name in expected} == expected
 
@@ -126,6 +136,7 @@ def test_showing_a_spec_emits_nothing(sheet: Sheet) -> None:
         ("name", "deep", "name", "deep"),
         ("kernel", "5, 7", "kernel", (5, 7)),
         ("widths", "1, 2, 1e-3", "widths", (1.0, 2.0, 1e-3)),
+        ("columns", " age,colour of hair, 3,", "columns", ("age", "colour of hair", "3")),
     ],
 )
 def test_typed_values_arrive_once_complete(

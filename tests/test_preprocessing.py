@@ -84,6 +84,13 @@ def test_a_constant_column_is_refused_by_its_name(scale: str) -> None:
     scaled(samples, np.arange(4))
 
 
+@pytest.mark.parametrize("scale", ["unit", "standardize"])
+def test_a_range_that_no_number_can_hold_is_refused(scale: str) -> None:
+    samples = table([[1.0, -1.7e308], [2.0, 1.7e308]], scale)
+    with pytest.raises(RecipeError, match=r"column 'height' runs from -1\.7e\+308 to 1\.7e\+308, a range that cannot"):
+        scaled(samples, np.arange(2))
+
+
 def test_blank_pictures_are_refused() -> None:
     blank = Samples(np.zeros((4, 4)), np.array([0, 1, 0, 1]), ("a", "b"), image_shape=(2, 2), scale="standardize")
     with pytest.raises(RecipeError, match="the value of the pixels is 0 in every training sample"):

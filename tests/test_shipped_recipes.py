@@ -255,6 +255,22 @@ def test_the_bug_bench_learns_without_a_bug(seed: int) -> None:
     assert trainer("bug_bench", 1500, seed=seed).evaluate("training")[1] == 1.0
 
 
+@pytest.mark.parametrize(
+    ("bench", "slug", "tensor"), [("transposed", "transposed", "2.W"), ("derivative", "extra-derivative", "1.x")]
+)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_planted_bug_hides_from_the_loss_and_not_from_the_check(
+    seed: int, bench: str, slug: str, tensor: str
+) -> None:
+    wrong = trainer(f"bug_bench_{bench}", 1, seed=seed)
+    report = engine.check(wrong)
+    assert report.verdict == "fail"
+    assert [(bug.slug, bug.tensor) for bug in report.bugs] == [(slug, tensor)]
+    for _ in range(1499):
+        wrong.step()
+    assert wrong.evaluate("training")[1] == 1.0
+
+
 # --- the five notebooks ---------------------------------------------------------------------------------
 
 

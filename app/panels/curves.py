@@ -71,7 +71,7 @@ class CurvesPanel(Panel):
         for plot, column in zip(self._plots, ("loss", "accuracy"), strict=True):
             train = Series("train", Dense(self._read(column)), TRAIN)
             validation = Series("validation", Sparse(self._read(f"validation_{column}")), VALIDATION, markers=True)
-            shown = (train, validation) if plot is self.loss or has_classes else ()
+            shown: tuple[Series, ...] = (train, validation) if plot is self.loss or has_classes else ()
             if plot is self.loss and any(".penalty_" in address for address in network.tensors):
                 shown += (Series("penalty", Dense(self._read("penalty")), PENALTY),)
             plot.set_series(shown)
@@ -111,6 +111,7 @@ class CurvesPanel(Panel):
         for series in self.accuracy.series:
             series.source.update(length)
         self.loss.redraw(length)
+        self.loss.mark_steps(self.session.live.failed)
         self._mark_loss()
         self._read_values()
         self.status_changed.emit(self._status(length))

@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QStackedLayout, QWidget
+from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
 from app.panel import Panel
 from app.session import Session
+from app.widgets.data_facts import DataFacts
 from app.widgets.guesses import Guess, guesses
 from app.widgets.plane import Plane
 from app.widgets.thumbnails import Thumbnails
 from app.widgets.values_table import MOST_VALUES, ValuesTable
 from engine.boundary import MOST_POINTS
 from engine.frames import Frame
-from engine.protocol import Built, WatchItem
+from engine.protocol import Built, Fetching, WatchItem
 
 GRID = 64  # cells of the decision boundary, each way
 MOST_CELLS = 1_500_000  # values of a mini-batch of pictures that are still sent whole
@@ -45,10 +46,16 @@ class DataPanel(Panel):
         self._later = QTimer(self, singleShot=True)
         self._later.timeout.connect(self._draw_waiting)
         self.thumbnails, self.plane, self.table = Thumbnails(self), Plane(self), ValuesTable(self)
-        self._stack = QStackedLayout(self)
-        self._stack.setContentsMargins(8, 4, 4, 8)
+        self.facts = DataFacts(self)
+        self._stack = QStackedLayout()
         for view in (self.thumbnails, self.plane, self.table):
             self._stack.addWidget(view)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 6)
+        column.setSpacing(4)
+        column.addLayout(self._stack, 1)
+        column.addWidget(self.facts)
+        session.fetching_changed.connect(self._on_fetching)
 
     def wanted(self) -> tuple[WatchItem, ...]:
         """The mini-batch whole, or the plane."""
@@ -85,7 +92,13 @@ class DataPanel(Panel):
             if self._too_large
             else "no mini-batch yet: step once to see one"
         )
+        self.facts.show_facts(network)
         self.status_changed.emit(f"{data.training:,} points" if self._view is self.plane else "predicted / true")
+
+    def _on_fetching(self, fetching: Fetching | None) -> None:
+        """Before the first network there is nothing else to show."""
+        if self._network is None:
+            self.thumbnails.show_message("no data yet" if fetching is None else "the data is being fetched")
 
     def draw(self, frame: Frame) -> None:
         """The boundary moves with every frame; the mini-batch changes a few times a second while playing."""

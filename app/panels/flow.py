@@ -46,6 +46,10 @@ class FlowPanel(Panel):
         self.view.set_network(network)
         self._on_selected(self.session.selection)
 
+    def retell(self, network: Built) -> None:
+        """Names and formulas may be others."""
+        self.view.retell(network)
+
     def draw(self, frame: Frame) -> None:
         """Show the frame."""
         self.view.show_frame(frame)

@@ -99,6 +99,13 @@ class InspectorPanel(Panel):
         self.box.fill(network)
         self._look_at_selection()
 
+    def retell(self, network: Built) -> None:
+        """Formulas, names and penalties may be others."""
+        self.box.fill(network)
+        if self.session.selection is not None:
+            self.box.choose(self.session.selection.address)
+            self._tell_formula(network, self.session.selection.address)
+
     def _on_selected(self, _: Selection) -> None:
         self._look_at_selection()
         self.rewatch()
@@ -115,10 +122,13 @@ class InspectorPanel(Panel):
             self._picture, self._pointed, self._told = None, None, None
             self._limit = decade_limit() if is_gradient(selection.address) else linear_limit()
             self.view.setAccessibleName(f"tensor {selection.address}")
-            text = formula(network, selection.address)
-            self.formula_line.setText(text)
-            self.formula_line.setToolTip(text)
+            self._tell_formula(network, selection.address)
         self._asked = None
+
+    def _tell_formula(self, network: Built, address: str) -> None:
+        text = formula(network, address)
+        self.formula_line.setText(text)
+        self.formula_line.setToolTip(text)
 
     def _on_box(self) -> None:
         address = self.box.currentData()

@@ -10,6 +10,7 @@ from PySide6.QtCore import QModelIndex, Qt, QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
 
+from app.own_code import choose_own_layer
 from app.panel import Panel
 from app.recipe_cards import TRACE_STEPS, cards_of, trace
 from app.recipe_edit import default_spec, insert_layer, move_layer, remove_layer
@@ -20,6 +21,7 @@ from app.widgets.card_model import Card, CardModel
 from app.widgets.layer_buttons import LayerButtons
 from engine.frames import Frame
 from engine.layers import LayerSpec
+from engine.layers.custom import Custom
 from engine.protocol import Built
 from engine.recipe import Recipe
 
@@ -108,7 +110,9 @@ class NetworkPanel(Panel):
 
     def insert(self, kind: type[LayerSpec]) -> None:
         """Add a layer of a kind after the chosen card."""
-        self._insert(default_spec(kind))
+        spec = choose_own_layer(self, self.session.said.emit) if kind is Custom else default_spec(kind)
+        if spec is not None:
+            self._insert(spec)
 
     def duplicate_chosen(self) -> None:
         """Add a copy of the chosen layer behind it."""
@@ -163,6 +167,10 @@ class NetworkPanel(Panel):
         self._select_tensor()
         self._followed = self.session.selection.address if self.session.selection else ""
 
+    def retell(self, network: Built) -> None:
+        """The captions of layers may be others."""
+        self._show_cards()
+
     def draw(self, frame: Frame) -> None:
         """Light the layer being computed; redraw the curves a few times a second."""
         phase = frame.phase
@@ -185,6 +193,7 @@ class NetworkPanel(Panel):
             self._choose(min(self._row_before, len(self.cards.cards) - 1))
             self.form.show_refusal(recipe, refused)
         else:
+            self._sent = recipe if recipe == self._sent else None
             self._show_cards()
             self._show_form()
 

@@ -87,6 +87,7 @@ class NormsPanel(Panel):
 
     def _redraw(self) -> None:
         self.plot.redraw(len(self.session.history))
+        self.plot.mark_steps(self.session.live.failed)
         self._read_values()
 
     def _read_values(self) -> None:

@@ -80,8 +80,8 @@ class StepAxis(Axis):
 class ValueAxis(Axis):
     """A quantity, from zero, in percent, or by its decades."""
 
-    def __init__(self, scale: Scale) -> None:
-        super().__init__("left")
+    def __init__(self, scale: Scale, side: str = "left") -> None:
+        super().__init__(side)
         self._scale = scale
         self.setGrid(110)
 

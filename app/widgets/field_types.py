@@ -61,6 +61,8 @@ def wanted(kind: inspect.Type) -> str | None:
             return f"{noun} {limits_text(kind)}".strip()
         case inspect.VarTupleType() | inspect.TupleType():
             items = item_types(kind)
+            if isinstance(items[0], inspect.StrType):
+                return "names with commas between"
             count = "" if isinstance(kind, inspect.VarTupleType) else f"{len(items)} "
             whole = "whole numbers" if isinstance(items[0], inspect.IntType) else "numbers"
             limits = limits_text(items[0]) if isinstance(items[0], Number) else ""

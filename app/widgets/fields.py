@@ -60,6 +60,8 @@ def make_editor(kind: inspect.Type, parent: QWidget) -> QWidget | None:
             return TextField(parent)
         case inspect.VarTupleType() | inspect.TupleType() if all(isinstance(i, Number) for i in item_types(kind)):
             return TupleField(kind, parent)
+        case inspect.VarTupleType() if all(isinstance(i, inspect.StrType) for i in item_types(kind)):
+            return NamesField(parent)
         case (
             inspect.UnionType(types=(inner, inspect.NoneType())) | inspect.UnionType(types=(inspect.NoneType(), inner))
         ):
@@ -273,6 +275,16 @@ class TupleField(TextField):
 
     def problem_text(self) -> str:
         return wanted(self._kind) or "numbers"
+
+
+class NamesField(TextField):
+    """Names with commas between."""
+
+    def to_text(self, value: Any) -> str:
+        return ", ".join(value)
+
+    def from_text(self, text: str) -> Any:
+        return [name for part in text.split(",") if (name := part.strip())]
 
 
 class OptionalField(QWidget):

@@ -77,6 +77,11 @@ class FlowView(QAbstractScrollArea):
         self._arrange()
         self.horizontalScrollBar().setValue(0)
 
+    def retell(self, network: Built) -> None:
+        """The same network with other words about it."""
+        self._model = FlowModel(network)
+        self._arrange()
+
     def show_frame(self, frame: Frame) -> None:
         """Show the picture of a position."""
         if self._model is None:

@@ -17,6 +17,7 @@ from app.widgets.series import Curve, Series, small_font, spread
 import pyqtgraph as pg  # isort: skip  (after PySide6, or it may choose another Qt)
 
 TAG_ROOM = 20  # pixels kept right of the last step for the curves' tags
+MARK = 9  # pixels: how high a mark on the time axis is
 FEW_CURVES = 12  # up to here curves are smoothed
 
 
@@ -57,6 +58,9 @@ class StepPlot(pg.PlotWidget):
         self._cursor = pg.InfiniteLine(angle=90)
         self._lost = pg.InfiniteLine(angle=90)
         self._lost_text = pg.TextItem(anchor=(1, 0))
+        self._marked = np.zeros(0)
+        self._marks = pg.PlotCurveItem(antialias=False, connect="pairs")
+        self.addItem(self._marks, ignoreBounds=True)
         self._empty = pg.TextItem(empty, anchor=(0.5, 0.5))
         for item in (self._cursor, self._lost, self._lost_text, self._empty):
             item.setVisible(item is self._empty)
@@ -124,6 +128,26 @@ class StepPlot(pg.PlotWidget):
             self._lost_text.setAnchor((0 if left else 1, 0))
             self._lost_text.setPos(step, top)
 
+    def mark_steps(self, steps: Array) -> None:
+        """Mark these steps, whose gradient the live check found wrong, on the time axis."""
+        if len(steps) != len(self._marked) or not np.array_equal(steps, self._marked):
+            self._marked = steps
+            self._draw_marks()
+
+    def marked(self) -> Array:
+        """The steps whose marks are on screen, near ones as one."""
+        x, _ = self._marks.getData()
+        return np.empty(0) if x is None else np.asarray(x[::2])
+
+    def _draw_marks(self) -> None:
+        """A short stroke on the time axis for each pixel that has one."""
+        (left, right), (low, high) = self._box.viewRange()
+        pixel = max((right - left) / max(self._box.width(), 1.0), 1e-9)
+        inside = self._marked[(self._marked >= left) & (self._marked <= right)]
+        kept = inside[np.unique((inside / pixel).astype(np.int64), return_index=True)[1]] if len(inside) else inside
+        tall = (high - low) / max(self._box.height(), 1.0) * MARK
+        self._marks.setData(np.repeat(kept, 2).astype(float), np.tile([low, low + tall], len(kept)))
+
     # --- drawing ------------------------------------------------------------------------------
 
     def _draw(self) -> None:
@@ -145,6 +169,8 @@ class StepPlot(pg.PlotWidget):
                 low, high = min(low, float(seen.min())), max(high, float(seen.max()))
             ends.append((float(points.x[finite][-1]), float(seen[-8:].mean())) if seen.size else (0.0, math.nan))
         self._set_value_range(*limits(self._scale, low, high, self._zoomed))
+        if len(self._marked) or len(self.marked()):
+            self._draw_marks()
         self._place_tags(ends)
 
     def _scaled(self, y: Array) -> Array:
@@ -264,6 +290,7 @@ class StepPlot(pg.PlotWidget):
         item.getAxis("bottom").fit_text("")
         self._cursor.setPen(pen(theme.color("muted")))
         self._lost.setPen(pen(theme.color("bad")))
+        self._marks.setPen(pg.mkPen(theme.color("bad"), width=2))
         self._lost_text.setColor(theme.bad_text)
         self._empty.setColor(theme.muted)
         for curve in self._curves:

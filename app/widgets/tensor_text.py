@@ -39,7 +39,8 @@ def _role_order(address: str) -> int:
     role = address.partition(".")[2]
     if role in ROLE_ORDER:
         return ROLE_ORDER.index(role)
-    return ROLE_ORDER.index(role[: role.find("_") + 1])
+    prefix = role[: role.find("_") + 1]
+    return ROLE_ORDER.index(prefix) if prefix in ROLE_ORDER else len(ROLE_ORDER)  # running_mean, penalty_W
 
 
 def formula(network: Built, address: str) -> str:
@@ -69,7 +70,9 @@ def _layer_formula(network: Built, i: int, role: str) -> str:
         return f"grad_y = grad_x of {i + 1} {network.layers[i + 1].title}"
     if role.startswith("grad_"):
         return known.get(role, "")
-    return network.update_formula.replace("θ", role.removeprefix("update_"))
+    name = role.removeprefix("update_")
+    moved = name in network.layers[i].parameters  # by the optimizer: what is not, has a formula of its own or none
+    return network.update_formula.replace("θ", name) if moved else known.get(role, "")
 
 
 def across(values: Values, shape: Index) -> Values:

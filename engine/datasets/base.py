@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
 import numpy as np
 from msgspec import Meta
 
+from engine.datasets.fetch import Progress
 from engine.datasets.preprocessing import Scale, check_classes, part_of
 from engine.datasets.samples import Samples
 from engine.spec import KindSpec
@@ -41,6 +43,16 @@ class DataSpec(KindSpec, frozen=True, kw_only=True):
     def read(self, rng: np.random.Generator) -> Samples:
         """All samples there are; `rng` draws what is made on the spot. Raises RecipeError with one sentence."""
         raise NotImplementedError
+
+    def must_fetch(self) -> bool:
+        """Whether files have to come from the internet before `read` can begin; `read` fetches them where nobody did.
+
+        Raises RecipeError with one sentence.
+        """
+        return False
+
+    def fetch_files(self, progress: Progress | None = None, cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Fetch those files. Raises RecipeError with one sentence, and CancelledError once `cancelled()` is true."""
 
     def load(self, rng: np.random.Generator) -> Samples:
         """The samples of the classes wanted, as many as wanted. Raises RecipeError with one sentence."""

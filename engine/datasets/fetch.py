@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import errno
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from urllib.parse import urlsplit
 from engine.spec import RecipeError
 
 Progress = Callable[[str, int, int], None]  # the file's name, bytes there are, bytes in all (0 where not known)
-CHUNK = 1 << 16  # bytes between two looks at whether to stop
+CHUNK = 1 << 16  # bytes at most between two looks at whether to stop
 PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416  # answers to a request that begins in the middle
 PATIENCE = 20.0  # seconds without a byte before a server is given up
+UNWRITABLE = frozenset((errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EROFS))
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def _fetch_file(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RecipeError(f"data: cannot write to {folder} ({error.strerror}); name another folder") from None
+        raise _unwritable(folder, error) from None
 
     pooch.get_logger().setLevel("ERROR")  # it tells of every download on stderr
     failures: list[str] = []
@@ -127,14 +129,19 @@ def _fetch_file(
         try:
             known = f"sha256:{source.sha256[name]}"
             return Path(pooch.retrieve(mirror + name, known, name, folder, downloader=download))
-        except PermissionError:
-            raise RecipeError(f"data: cannot write to {folder} (Permission denied); name another folder") from None
         except (OSError, HTTPException, ValueError) as error:
+            if getattr(error, "errno", None) in UNWRITABLE:
+                raise _unwritable(folder, error) from None
             failures.append(f"{urlsplit(mirror).hostname}: {_reason(error)}")
     raise RecipeError(
         f"data: cannot fetch {name} of {source.title} ({'; '.join(failures)}); "
         f"go online and try again, or put the file into {folder}"
     )
+
+
+def _unwritable(folder: Path, error: Exception) -> RecipeError:
+    reason = getattr(error, "strerror", None) or error
+    return RecipeError(f"data: cannot write to {folder} ({reason}); see to that, or name a folder that holds the files")
 
 
 def _reason(error: Exception) -> str:
@@ -153,32 +160,52 @@ def _reason(error: Exception) -> str:
 
 
 def _download(url: str, output: Path, part: Path, progress: Progress | None, cancelled: Callable[[], bool]) -> None:
-    """Fetch a file, going on after the bytes that an earlier attempt left in `part`."""
+    """Fetch a file, going on after the bytes that an earlier attempt left in `part`.
+
+    Once it is cancelled it writes nothing more: another attempt may be at work by then.
+    """
     from urllib.error import HTTPError
     from urllib.request import Request, urlopen
 
+    _stop_if(cancelled)
     have = part.stat().st_size if part.exists() else 0
     request = Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         with urlopen(request, timeout=PATIENCE) as answer:
+            _stop_if(cancelled)
             start = have if answer.status == PARTIAL_CONTENT else 0
             total = start + int(answer.headers.get("Content-Length") or 0)
             done = start
             with part.open("ab" if start else "wb") as file:
-                while chunk := answer.read(CHUNK):
+                for chunk in _chunks(answer, total - start):
+                    _stop_if(cancelled)
                     file.write(chunk)
+                    file.flush()  # nothing is left to be written once it is cancelled
                     done += len(chunk)
                     if progress is not None:
                         progress(part.name.removesuffix(".part"), done, total)
-                    if cancelled():
-                        raise CancelledError
     except HTTPError as error:
         error.close()
         if error.code != RANGE_NOT_SATISFIABLE:
             raise
+        _stop_if(cancelled)
         part.unlink()  # it is not the beginning of that file: start again
         return _download(url, output, part, progress, cancelled)
     if done < total:
         raise ConnectionError(f"the connection broke after {done:,} of {total:,} bytes")
+    _stop_if(cancelled)
     part.replace(output)
     return None
+
+
+def _stop_if(cancelled: Callable[[], bool]) -> None:
+    if cancelled():
+        raise CancelledError
+
+
+def _chunks(answer: Any, size: int) -> Iterator[bytes]:
+    """The bytes of an answer as they come, however slowly; `size` is how many, 0 where it does not say."""
+    done = 0
+    while (done < size or not size) and (chunk := answer.read1(CHUNK)):
+        done += len(chunk)
+        yield chunk

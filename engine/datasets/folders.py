@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,8 +48,8 @@ class PictureFolder(PictureSpec, frozen=True, kw_only=True):
                 f"data.path: {self.path} is a file; choose the folder with the classes' folders"
             ) from None
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise RecipeError(f"data.path: cannot read {self.path} ({reason}); check the path") from None
+            reason, path = getattr(error, "strerror", None) or error, getattr(error, "filename", None) or self.path
+            raise RecipeError(f"data.path: cannot read {path} ({reason}); check the path") from None
         if not files:
             raise RecipeError(f"data.path: {self.path} has no folders with pictures in them; make one for each class")
         if len(folders) > MOST_CLASSES:
@@ -81,8 +82,12 @@ class PictureFolder(PictureSpec, frozen=True, kw_only=True):
         from PIL import Image  # only where there are pictures to read
 
         try:
-            with Image.open(file) as opened:
-                return np.asarray(self._resized(opened.convert("L")))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of a damaged header: the picture is read or refused
+                with Image.open(file) as opened:
+                    return np.asarray(self._resized(opened.convert("L")))
+        except PermissionError as error:
+            raise RecipeError(f"data.path: cannot read {file} ({error.strerror}); check its permissions") from None
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             raise RecipeError(f"data.path: {file} is not a picture that can be read; mend or remove it") from None
 

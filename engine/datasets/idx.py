@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import struct
 import zlib
+from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -14,6 +15,7 @@ from msgspec import Meta
 
 from engine.datasets import fetch
 from engine.datasets.base import Validation
+from engine.datasets.fetch import Progress
 from engine.datasets.pictures import PictureSpec, class_numbers
 from engine.datasets.samples import Array, Samples
 from engine.spec import RecipeError
@@ -34,7 +36,7 @@ def read_idx(path: Path) -> Array:
     except IsADirectoryError:
         raise RecipeError(f"data: {path} is a folder; choose an IDX file in it") from None
     except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise RecipeError(f"data: {path} is a damaged gzip file; fetch it again") from None
+        raise RecipeError(f"data: {path} is a damaged gzip file; delete it and fetch it again") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise RecipeError(f"data: cannot read {path} ({reason}); check the path") from None
@@ -63,11 +65,17 @@ class IdxSpec(PictureSpec, frozen=True, kw_only=True):
             raise RecipeError(
                 f"data.images: {images_path} holds {images.ndim}-D data, not pictures; choose another file"
             )
-        if labels.shape != images.shape[:1]:
+        if labels.ndim != 1:
+            raise RecipeError(
+                f"data.labels: {labels_path} holds {labels.ndim}-D data, not one label a picture; choose another file"
+            )
+        if len(labels) != len(images):
             raise RecipeError(
                 f"data.labels: {labels_path} holds {len(labels)} labels for {len(images)} pictures; "
                 "choose the two files that belong together"
             )
+        if not np.isfinite(images).all():
+            raise RecipeError(f"data.images: {images_path} holds NaN or infinity; clean it first")
         numbers = class_numbers(labels, f"data.labels: {labels_path}", len(classes) or None)
         return self.samples_of(images, numbers, WHITE, classes)
 
@@ -98,20 +106,37 @@ class PublishedSpec(IdxSpec, frozen=True, kw_only=True):
     source: ClassVar[fetch.Source]
     names: ClassVar[tuple[str, ...]]
 
+    def must_fetch(self) -> bool:
+        """Whether they are wanted from the internet and in none of the folders."""
+        return self.download and self._found() is None
+
+    def fetch_files(self, progress: Progress | None = None, cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Fetch the two files into the cache."""
+        fetch.fetch(self.source, self.part, progress=progress, cancelled=cancelled)
+
     def read(self, rng: np.random.Generator) -> Samples:
         """x (60000 or 10000, 784), or (…, 28, 28) unflattened."""
-        cache = fetch.cache_folder(self.source)
-        found = fetch.find(self.part, [Path(self.folder), cache] if self.folder else [cache])
-        if found is None and self.download:
-            found = fetch.fetch(self.source, self.part)
+        if self.must_fetch():
+            self.fetch_files()
+        found = self._found()
         if found is None:
-            places = f"{self.folder} or {cache}" if self.folder else str(cache)
             images, labels = fetch.file_names(self.part)
             raise RecipeError(
-                f"data.folder: {images} and {labels} of {self.source.title} are not in {places}; "
-                "name the folder that holds them, or turn on download"
+                f"data.folder: {images} and {labels} of {self.source.title} are not in "
+                f"{' or '.join(map(str, self._folders()))}; name the folder that holds them, or turn on download"
             )
         return self.read_files(*found, self.names)
+
+    def _folders(self) -> list[Path]:
+        cache = fetch.cache_folder(self.source)
+        return [Path(self.folder), cache] if self.folder else [cache]
+
+    def _found(self) -> tuple[Path, Path] | None:
+        """Pictures and labels of the part, where a folder has both."""
+        try:
+            return fetch.find(self.part, self._folders())
+        except OSError as error:
+            raise RecipeError(f"data.folder: cannot read {error.filename} ({error.strerror}); check the path") from None
 
 
 class Mnist(PublishedSpec, frozen=True, kw_only=True):

@@ -79,7 +79,7 @@ def scaled(samples: Samples, training: Array) -> Samples:
     Pictures are measured as a whole, all else column by column.
 
     unit: (x − min) / (max − min); standardize: (x − mean) / std, std of the n values (divided by n).
-    Raises RecipeError for a column that is the same in every training sample.
+    Raises RecipeError for a column that is the same in every training sample, or whose range is beyond all numbers.
     """
     if samples.scale == "none":
         return samples
@@ -94,9 +94,19 @@ def scaled(samples: Samples, training: Array) -> Samples:
             f"data.scale: {_column(samples, column)} is {low.flat[column]:g} in every training sample and cannot be "
             "scaled; leave it out, or set the scale to none"
         )
-    if samples.scale == "unit":
-        return replace(samples, x=(x - low) / (high - low))
-    return replace(samples, x=(x - fit.mean(axis, keepdims=True)) / fit.std(axis, keepdims=True))
+    with np.errstate(all="ignore"):
+        if samples.scale == "unit":
+            centre, spread = low, high - low
+        else:
+            centre, spread = fit.mean(axis, keepdims=True), fit.std(axis, keepdims=True)
+    beyond = np.flatnonzero(~np.isfinite(spread) | (spread == 0))
+    if beyond.size:
+        column = int(beyond[0])
+        raise RecipeError(
+            f"data.scale: {_column(samples, column)} runs from {low.flat[column]:g} to {high.flat[column]:g}, a range "
+            "that cannot be computed with; leave it out, or set the scale to none"
+        )
+    return replace(samples, x=(x - centre) / spread)
 
 
 def _column(samples: Samples, number: int) -> str:

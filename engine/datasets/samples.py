@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+BLOCK = 1 << 16  # values measured at once: the memory of a large dataset is not taken twice
 
 
 class Statistics(msgspec.Struct, frozen=True):
@@ -37,8 +39,12 @@ class Samples:
 
     def statistics(self) -> Statistics:
         """Counts and the spread of x; `std` is that of all the values, not of a sample of them."""
-        x = self.x
+        count, values = len(self.x), self.x.reshape(-1)
         counts = () if self.labels is None else np.bincount(self.labels, minlength=len(self.classes)).tolist()
-        if not x.size:
-            return Statistics(len(x), tuple(counts), *[float("nan")] * 4)
-        return Statistics(len(x), tuple(counts), float(x.min()), float(x.max()), float(x.mean()), float(x.std()))
+        if not values.size:
+            return Statistics(count, tuple(counts), *[float("nan")] * 4)
+        blocks = [values[start : start + BLOCK] for start in range(0, values.size, BLOCK)]
+        low, high = min(float(block.min()) for block in blocks), max(float(block.max()) for block in blocks)
+        mean = sum(float(block.sum(dtype=np.float64)) for block in blocks) / values.size
+        squares = sum(float(np.square(block - np.float64(mean)).sum()) for block in blocks)
+        return Statistics(count, tuple(counts), low, high, mean, math.sqrt(squares / values.size))

@@ -18,7 +18,11 @@ from engine.datasets.samples import Array, Samples
 from engine.spec import RecipeError
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " "}
+NPZ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, AttributeError, RuntimeError)
 Rows = list[tuple[int, list[str]]]  # each row with the number of its line
+NO_NUMBER = "mend it, make it the label, or name the column in one_hot if it holds categories"
+CATEGORY = {"label": "label", "one_hot": "value"}  # what a cell of a column of categories is called
+MANY = {"label": "choose another column, or predict values", "one_hot": "take it out of one_hot"}
 
 
 class Csv(DataSpec, frozen=True, kw_only=True):
@@ -36,6 +40,15 @@ class Csv(DataSpec, frozen=True, kw_only=True):
     predict: Annotated[
         Literal["classes", "values"], Meta(title="predict", description="Whether it holds classes or numbers")
     ] = "classes"
+    one_hot: Annotated[
+        tuple[Annotated[str, Meta(min_length=1, max_length=200)], ...],
+        Meta(
+            max_length=1000,
+            title="one-hot",
+            description="Columns of categories, by name or by number from 1: each of their values becomes a column of "
+            "0 and 1",
+        ),
+    ] = ()
 
     @classmethod
     def title(cls) -> str:
@@ -43,16 +56,37 @@ class Csv(DataSpec, frozen=True, kw_only=True):
         return "CSV"
 
     def read(self, rng: np.random.Generator) -> Samples:
-        """x (N, columns − 1) with labels (N,), or with values (N, 1)."""
+        """x (N, K), K without the column to predict, with labels (N,), or with values (N, 1)."""
         names, rows = self._rows()
-        at = self._label_column(names)
-        columns = names[:at] + names[at + 1 :]
-        x = self._numbers([(line, row[:at] + row[at + 1 :]) for line, row in rows], columns)
+        at = self._column(names, "label", self.label) if self.label else len(names) - 1
+        x, columns = self._inputs(names, rows, at)
+        predicted = [(line, [row[at]]) for line, row in rows]
         if self.predict == "values":
-            values = self._numbers([(line, [row[at]]) for line, row in rows], [names[at]])
-            return Samples(x, None, (), values=values, columns=tuple(columns))
-        labels, classes = self._classes([(line, [row[at]]) for line, row in rows], names[at])
-        return Samples(x, labels, classes, columns=tuple(columns))
+            values = self._numbers(predicted, [names[at]], "mend it, or predict classes")
+            return Samples(x, None, (), values=values, columns=columns)
+        labels, classes = self._classes(predicted, names[at], "label")
+        return Samples(x, labels, classes, columns=columns)
+
+    def _inputs(self, names: list[str], rows: Rows, label: int) -> tuple[Array, tuple[str, ...]]:
+        """x (N, K) and its columns' names: numbers as they are, categories as a column of 0 and 1 for each value."""
+        hot = [self._column(names, "one_hot", name) for name in self.one_hot]
+        if label in hot:
+            raise RecipeError(f"data.one_hot: column {names[label]!r} is the one to predict; take it out of one_hot")
+        given = [i for i in range(len(names)) if i != label]
+        plain = [i for i in given if i not in hot]
+        numbers = self._numbers([(line, [row[i] for i in plain]) for line, row in rows], [names[i] for i in plain])
+        if not hot:
+            return numbers, tuple(names[i] for i in plain)
+        parts, columns = [], []
+        for i in given:
+            if i in hot:
+                labels, values = self._classes([(line, [row[i]]) for line, row in rows], names[i], "one_hot")
+                parts.append(np.eye(len(values))[labels])
+                columns += [f"{names[i]}={value}" for value in values]
+            else:
+                parts.append(numbers[:, [plain.index(i)]])
+                columns.append(names[i])
+        return np.hstack(parts), tuple(columns)
 
     def _rows(self) -> tuple[list[str], Rows]:
         """The columns' names and the rows, all of one length."""
@@ -90,22 +124,20 @@ class Csv(DataSpec, frozen=True, kw_only=True):
             )
         return names, rows
 
-    def _label_column(self, names: list[str]) -> int:
-        """The index of the column to predict."""
-        if not self.label:
-            return len(names) - 1
-        if self.label in names:
-            return names.index(self.label)
-        if self.label.isdecimal() and 1 <= int(self.label) <= len(names):
-            return int(self.label) - 1
+    def _column(self, names: list[str], field: str, wanted: str) -> int:
+        """The index of the column that a field names."""
+        if wanted in names:
+            return names.index(wanted)
+        if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
+            return int(wanted) - 1
         shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
         raise RecipeError(
-            f"data.label: {self.path} has no column {self.label!r}; use one of {shown}, "
+            f"data.{field}: {self.path} has no column {wanted!r}; use one of {shown}, "
             f"or a number from 1 to {len(names)}"
         )
 
-    def _numbers(self, rows: Rows, names: list[str]) -> Array:
-        """The cells as numbers, (N, columns)."""
+    def _numbers(self, rows: Rows, names: list[str], cure: str = NO_NUMBER) -> Array:
+        """The cells as numbers, (N, columns); `cure` is what to do about text."""
         try:
             numbers = np.array([row for _, row in rows], np.float64)
             if np.isfinite(numbers).all():
@@ -114,10 +146,10 @@ class Csv(DataSpec, frozen=True, kw_only=True):
             pass
         for line, row in rows:
             for name, cell in zip(names, row, strict=True):
-                self._check_number(cell, line, name)
+                self._check_number(cell, line, name, cure)
         raise AssertionError("a table is refused whose cells are all numbers")
 
-    def _check_number(self, cell: str, line: int, name: str) -> None:
+    def _check_number(self, cell: str, line: int, name: str, cure: str) -> None:
         """Raise RecipeError where a cell is no finite number."""
         where = f"data.path: line {line} of {self.path}, column {name!r}"
         if not cell:
@@ -125,26 +157,24 @@ class Csv(DataSpec, frozen=True, kw_only=True):
         try:
             number = float(cell)
         except ValueError:
-            raise RecipeError(
-                f"{where}: {cell[:40]!r} is not a number; mend it, leave that column out, or make it the label"
-            ) from None
+            raise RecipeError(f"{where}: {cell[:40]!r} is not a number; {cure}") from None
         if not math.isfinite(number):
             raise RecipeError(f"{where}: {cell!r} is not a finite number; mend it, or leave that line out")
 
-    def _classes(self, rows: Rows, name: str) -> tuple[Array, tuple[str, ...]]:
+    def _classes(self, rows: Rows, name: str, field: str) -> tuple[Array, tuple[str, ...]]:
         """Labels (N,) and the classes' names: in numeric order where all are numbers, else in alphabetical order."""
         for line, (cell,) in rows:
             if cell.lower() in ("", "nan"):
                 raise RecipeError(
-                    f"data.path: line {line} of {self.path} has no label in column {name!r}; fill it in, "
+                    f"data.path: line {line} of {self.path} has no {CATEGORY[field]} in column {name!r}; fill it in, "
                     "or leave that line out"
                 )
         cells = [cell for _, (cell,) in rows]
         found = set(cells)
         if len(found) > MOST_CLASSES:
             raise RecipeError(
-                f"data.label: column {name!r} of {self.path} has {len(found):,} different labels, more than "
-                f"{MOST_CLASSES:,} classes; choose another column, or predict values"
+                f"data.{field}: column {name!r} of {self.path} has {len(found):,} different {CATEGORY[field]}s, more "
+                f"than {MOST_CLASSES:,}; {MANY[field]}"
             )
         try:
             classes = sorted(found, key=float)
@@ -179,6 +209,11 @@ class Npz(DataSpec, frozen=True, kw_only=True):
         shape = (x.shape[1], x.shape[2]) if x.ndim == 3 else None
         if y.dtype.kind == "U" and y.ndim == 1:
             names, labels = np.unique(y, return_inverse=True)
+            if len(names) > MOST_CLASSES:
+                raise RecipeError(
+                    f"data.y: {self.y!r} in {self.path} has {len(names):,} different names, more than "
+                    f"{MOST_CLASSES:,} classes; choose another array"
+                )
             return Samples(x, labels.astype(np.intp), tuple(map(str, names)), image_shape=shape)
         if y.dtype.kind in "biu" and y.ndim == 1:
             labels = class_numbers(y.astype(np.int64), f"data.y: {self.y!r} in {self.path}")
@@ -203,8 +238,10 @@ class Npz(DataSpec, frozen=True, kw_only=True):
             raise
         except IsADirectoryError:
             raise RecipeError(f"data.path: {self.path} is a folder; choose an NPZ file in it") from None
-        except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, AttributeError):
+        except NPZ_ERRORS:
             raise RecipeError(wrong) from None  # a single .npy array, an array of objects, or no such file at all
+        except MemoryError:
+            raise RecipeError(f"data.path: {self.path} does not fit into memory; store fewer samples") from None
         except OSError as error:
             reason = error.strerror or error
             raise RecipeError(f"data.path: cannot read {self.path} ({reason}); check the path") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -30,6 +31,15 @@ class ElementwiseLayer(Layer):
     elementwise: ClassVar[bool] = True
     rowwise: ClassVar[bool] = True
 
+    @cached_property
+    def _sides(self) -> Array:
+        """Room for one truth value an entry, (B, *in)."""
+        return np.zeros(self._in_shape, bool)
+
+    def above(self, x: Array) -> Array:
+        """Where x > 0; for a mini-batch of the usual size no array is made."""
+        return np.greater(x, 0, out=self._sides if x.shape == self._in_shape else None)
+
     def backward(self, grad_y: Array) -> Iterator[str]:
         """grad_x = grad_y ⊙ f′(x)."""
         self.grad_y = grad_y
@@ -45,10 +55,6 @@ class ElementwiseLayer(Layer):
 class ReLULayer(ElementwiseLayer):
     """y = max(z, 0); the derivative at z = 0 is taken as 0."""
 
-    def __init__(self, spec: LayerSpec, shape: Shape, batch: int, dtype: DTypeLike) -> None:
-        super().__init__(spec, shape, batch, dtype)
-        self._active = np.zeros(self.y.shape, bool)
-
     def apply(self, x: Array, out: Array | None = None) -> Array:
         """y = max(z, 0)."""
         return np.maximum(x, 0, out=out)
@@ -56,8 +62,7 @@ class ReLULayer(ElementwiseLayer):
     def backward(self, grad_y: Array) -> Iterator[str]:
         """grad_x = grad_y ⊙ [z > 0]."""
         self.grad_y = grad_y
-        np.greater(self.y, 0, out=self._active)
-        np.multiply(grad_y, self._active, out=self.grad_x)
+        np.multiply(grad_y, self.above(self.y), out=self.grad_x)
         yield "grad_x"
 
     def decisions(self, x: Array) -> Array:
@@ -80,13 +85,13 @@ class LeakyReLULayer(ElementwiseLayer):
     def apply(self, x: Array, out: Array | None = None) -> Array:
         """y = z where z > 0, slope·z elsewhere."""
         y = np.multiply(x, self.spec.slope, out=out)
-        np.copyto(y, x, where=x > 0)
+        np.copyto(y, x, where=self.above(x))
         return y
 
     def derivative(self, out: Array) -> None:
         """1 where z > 0, slope elsewhere."""
         out.fill(self.spec.slope)
-        np.copyto(out, 1, where=self.x > 0)
+        np.copyto(out, 1, where=self.above(self.x))
 
     def decisions(self, x: Array) -> Array:
         """True where z > 0."""
@@ -164,7 +169,7 @@ class PReLULayer(ElementwiseLayer):
     def apply(self, x: Array, out: Array | None = None) -> Array:
         """y = z where z > 0, slope·z elsewhere."""
         y = np.multiply(x, self._slope, out=out)
-        np.copyto(y, x, where=x > 0)
+        np.copyto(y, x, where=self.above(x))
         return y
 
     def backward(self, grad_y: Array) -> Iterator[str]:
@@ -178,7 +183,7 @@ class PReLULayer(ElementwiseLayer):
         yield "grad_slope"
         if self.needs_grad_x:
             np.multiply(grad_y, self._slope, out=self.grad_x)
-            np.copyto(self.grad_x, grad_y, where=self.x > 0)
+            np.copyto(self.grad_x, grad_y, where=self.above(self.x))
             yield "grad_x"
 
     def decisions(self, x: Array) -> Array:

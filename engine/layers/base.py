@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from functools import cached_property
+from math import prod
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from engine.initializers import Initializer
 from engine.spec import KindSpec
 
 Array = NDArray[Any]
@@ -30,19 +31,29 @@ def shape_text(shape: Shape) -> str:
     return "×".join(map(str, shape)) if shape else "1"
 
 
+class FirstValues(Protocol):
+    """How a parameter's first values come about; an Initializer is one way."""
+
+    def draw(self, rng: np.random.Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
+        """First values, float64, of `shape`."""
+
+    def check(self, shape: Shape) -> None:
+        """Raise ValueError, a problem and a cure, where there are no first values of this shape."""
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One parameter tensor to be made: its shape and how its first values are drawn."""
 
     shape: Shape
-    initializer: Initializer
+    initializer: FirstValues
     fan_in: int
     fan_out: int
 
     @property
     def size(self) -> int:
         """Number of entries."""
-        return int(np.prod(self.shape))
+        return prod(self.shape)
 
 
 class LayerSpec(KindSpec, frozen=True, kw_only=True):
@@ -66,9 +77,18 @@ class LayerSpec(KindSpec, frozen=True, kw_only=True):
         """Tensors by role that the layer keeps from step to step but does not train, such as running_mean."""
         return {}
 
+    def backward_parts(self, shape: Shape) -> tuple[str, ...]:
+        """Those of `parts` that there are for a sample of `shape`: without a bias no grad_b."""
+        roles = self.parameters(shape)
+        return tuple(part for part in self.parts if part == "grad_x" or part.removeprefix("grad_") in roles)
+
     def multiply_adds(self, shape: Shape) -> int:
         """Multiplications with an addition in the forward of one sample of `shape`."""
         return 0
+
+    def label(self) -> str:
+        """What its column and its card are called: as a rule its kind."""
+        return self.title()
 
     def caption(self, shape: Shape) -> str:
         """The layer's name with its sizes, such as "Dense 64→32"."""
@@ -99,10 +119,15 @@ class Layer:
     def __init__(self, spec: LayerSpec, shape: Shape, batch: int, dtype: DTypeLike) -> None:
         self.spec = spec
         self.y: Array = np.zeros((batch, *spec.output_shape(shape)), dtype)
-        self.grad_x: Array = np.zeros((batch, *shape), dtype)
+        self._in_shape = (batch, *shape)
         self.needs_grad_x = True
         self.parameters: dict[str, Array] = {}
         self.gradients: dict[str, Array] = {}
+
+    @cached_property
+    def grad_x(self) -> Array:
+        """(B, *in), made when first wanted: that of a network's first layer seldom is."""
+        return np.zeros(self._in_shape, self.y.dtype)
 
     def attach(self, parameters: dict[str, Array], gradients: dict[str, Array]) -> None:
         """Take the views of the network's flat arrays, by role ("W") and by gradient ("grad_W")."""

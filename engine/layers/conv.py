@@ -15,7 +15,7 @@ from engine.initializers import AnyInitializer, He, Zeros
 from engine.layers.base import Array, Layer, LayerSpec, Parameter, Shape, ShapeError, shape_text
 from engine.spec import L1, L2, Frozen
 
-AT_ONCE = 1 << 16  # numbers in the windows of a block of samples, so that they stay in the cache
+AT_ONCE = 1 << 15  # numbers in the windows of a block of samples, so that they stay in the cache
 PICTURE_CURE = "insert a Reshape layer before it that makes (channels, rows, columns)"
 
 
@@ -124,7 +124,8 @@ class Windows:
         )
         self._unfolded: Array = np.zeros(self._windows.shape, dtype) if sharing is None else sharing._unfolded
         self.matrix = self._unfolded.reshape(count, channels * k * k, self.rows * across)
-        self.wide = np.zeros((count, filters, self.rows, across), dtype)  # y, or its gradient, at all places
+        # y, or its gradient, at all places
+        self.wide: Array = np.zeros((count, filters, self.rows, across), dtype) if sharing is None else sharing.wide
         self.wide_matrix = self.wide.reshape(count, filters, self.rows * across)
 
     def unfold(self, x: Array) -> int:
@@ -137,6 +138,7 @@ class Windows:
     def widen(self, grad_y: Array) -> int:
         """Put grad_y (N, filters, rows′, columns′) at the real places of `wide`[:N], 0 at the others; returns N."""
         np.copyto(self.narrow(len(grad_y)), grad_y)
+        self.wide[: len(grad_y), :, :, self.columns :].fill(0)
         return len(grad_y)
 
     def fold(self, out: Array) -> None:
@@ -167,7 +169,7 @@ class Conv2DLayer(Layer):
         entries = shape[0] * self.spec.kernel**2
         self._block = max(1, min(batch, AT_ONCE // (entries * places)))
         self._windows = Windows(self.spec, shape, self._block, dtype)  # of x
-        # of grad_x, in the same matrix, and grad_y at all places
+        # of grad_x, and grad_y at all places, in the same room
         self._gradient = Windows(self.spec, shape, self._block, dtype, self._windows)
         self._grad_each = np.zeros((self._block, filters, entries), dtype)  # grad_W, sample by sample
         self._grad_sum = np.zeros((filters, entries), dtype)

@@ -110,7 +110,7 @@ class MaxPool2DLayer(PoolingLayer):
         self._number = np.min_scalar_type(self.spec.kernel**2 - 1)  # entries of a window are counted in this type
         real = self._entries(self._pad(np.zeros((1, *shape), dtype), None))
         self._first = np.argmax([np.isfinite(entry[0, 0]) for entry in real], axis=0).astype(self._number)
-        self._bits = np.dtype(f"i{self.y.itemsize}")
+        self._bits = np.dtype(f"i{self.y.real.itemsize}")
         self._chosen = self._blank(batch)
         self._candidate = self._blank(batch)
         self._keep = np.zeros(self.y.shape, np.int8)

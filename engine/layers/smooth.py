@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 from engine.erf import erfc
 from engine.layers.activations import Activation, ElementwiseLayer
 from engine.layers.base import Array, Layer, LayerSpec, Shape
+from engine.magnitude import magnitude
 
 # Klambauer et al. 2017: with these two, mean 0 and variance 1 stay as they are from layer to layer.
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -23,7 +24,7 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.050700987355480493
 def sigmoid(z: Array, out: Array | None = None, work: Array | None = None) -> Array:
     """σ(z) = e^min(z, 0) / (1 + e^−|z|), exact to the last digits on both sides; `work` is scratch."""
     top = np.exp(np.minimum(z, 0, out=out), out=out)
-    bottom = np.negative(np.abs(z, out=work), out=work)
+    bottom = np.negative(magnitude(z, work), out=work)
     np.exp(bottom, out=bottom)
     np.add(bottom, 1, out=bottom)
     return np.divide(top, bottom, out=top)
@@ -53,7 +54,7 @@ class ExponentialLayer(ScratchLayer):
         y = np.minimum(x, 0, out=out)
         np.expm1(y, out=y)
         np.multiply(y, scale * alpha, out=y)
-        np.multiply(x, scale, out=y, where=x > 0)
+        np.multiply(x, scale, out=y, where=self.above(x))
         return y
 
     def derivative(self, out: Array) -> None:
@@ -61,7 +62,7 @@ class ExponentialLayer(ScratchLayer):
         scale, alpha = self.constants()
         np.exp(np.minimum(self.x, 0, out=out), out=out)
         np.multiply(out, scale * alpha, out=out)
-        np.copyto(out, scale, where=self.x > 0)
+        np.copyto(out, scale, where=self.above(self.x))
 
     def decisions(self, x: Array) -> Array:
         """True where z > 0."""
@@ -214,11 +215,11 @@ class SoftplusLayer(ScratchLayer):
     def apply(self, x: Array, out: Array | None = None) -> Array:
         """y = max(z, 0) + log(1 + e^−|beta·z|) / beta."""
         beta = self.spec.beta
-        y = np.abs(x, out=out)
+        y = magnitude(x, out)
         np.exp(np.multiply(y, -beta, out=y), out=y)
         np.log1p(y, out=y)
         np.divide(y, beta, out=y)
-        return np.add(y, x, out=y, where=x > 0)
+        return np.add(y, x, out=y, where=self.above(x))
 
     def derivative(self, out: Array) -> None:
         """σ(beta·z)."""

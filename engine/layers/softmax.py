@@ -76,7 +76,8 @@ class LogSoftmaxLayer(OverClassesLayer):
     def apply(self, x: Array, out: Array | None = None) -> Array:
         """y = z − max z − log Σ e^(z − max z)."""
         y: Array = np.subtract(x, x.max(axis=1, keepdims=True), out=out)
-        return np.subtract(y, np.log(np.dot(np.exp(y), self._ones)), out=y)
+        e = np.exp(y, out=self._work if y.shape == self._work.shape else None)
+        return np.subtract(y, np.log(np.dot(e, self._ones)), out=y)
 
     def backward(self, grad_y: Array) -> Iterator[str]:
         """grad_x = Jᵀ·grad_y with J_jk = ∂y_j/∂z_k = [j = k] − e^(y_k): grad_y − e^y·Σₖ grad_y_k."""

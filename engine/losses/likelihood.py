@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from engine.losses.base import Array, AtLabels, Loss, LossSpec, class_labels, picked, rows_of_targets
+from engine.magnitude import magnitude
 
 
 def smallest_probability(dtype: DTypeLike) -> float:
@@ -140,7 +141,7 @@ class BinaryCrossEntropyLoss(Loss):
 
     def per_sample(self, y: Array, targets: Array) -> Array:
         """Mean over the outputs of max(y, 0) − y·t + log(1 + e^−|y|), (N,)."""
-        terms = np.log1p(np.exp(-np.abs(y))) + np.maximum(y, 0) - y * targets
+        terms = np.log1p(np.exp(-magnitude(y))) + np.maximum(y, 0) - y * targets
         return np.asarray(terms.mean(axis=1))
 
     def forward(self, y: Array, targets: Array) -> float:

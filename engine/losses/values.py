@@ -9,6 +9,7 @@ from msgspec import Meta
 from numpy.typing import DTypeLike
 
 from engine.losses.base import Array, Loss, LossSpec
+from engine.magnitude import magnitude
 
 Convention = Literal["mean", "sum", "half"]
 
@@ -114,7 +115,7 @@ class AbsoluteErrorLoss(DifferenceLoss):
 
     def per_sample(self, y: Array, targets: Array) -> Array:
         """Mean over the outputs of |y − t|, (N,)."""
-        return np.asarray(np.abs(y - targets).mean(axis=1))
+        return np.asarray(magnitude(y - targets).mean(axis=1))
 
     def forward(self, y: Array, targets: Array) -> float:
         """Mean over batch and outputs of |y − t|."""

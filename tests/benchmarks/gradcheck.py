@@ -1,8 +1,9 @@
 """The full gradient check of 256-128-64-32-16-8-4 (ReLU, softmax cross-entropy, float64) against slower ways.
 
 Ours is the whole `check`: 43,932 parameters and the inputs, contracts and verdicts included. The rivals take central
-differences of the parameters alone: a plain loop over entries in bare NumPy, and torch.autograd.gradcheck. One thread
-for all, as in the app's engine process.
+differences of the parameters alone: a plain loop over entries in bare NumPy, and torch.autograd.gradcheck. The check by
+one random direction a tensor, and that by one for all, are measured in forwards. One thread for all, as in the app's
+engine process.
 """
 
 import os
@@ -22,6 +23,7 @@ from engine.gradcheck import check
 from engine.layers.activations import ReLU
 from engine.layers.base import LayerSpec
 from engine.layers.dense import Dense
+from engine.livecheck import LiveCheck
 from engine.recipe import Recipe
 from engine.trainer import Trainer
 
@@ -29,6 +31,7 @@ import report
 
 SIZES = (256, 128, 64, 32, 16, 8, 4)
 ROUNDS = 3
+LIGHT_ROUNDS = 200
 Array = np.ndarray[Any, Any]
 
 
@@ -115,10 +118,32 @@ def verified(trainer: Trainer) -> Callable[[], object]:
     return lambda: check(trainer)
 
 
+def forward(trainer: Trainer) -> Callable[[], object]:
+    """One forward of the mini-batch, loss included."""
+    batch = trainer.recipe.batch_size
+    run, x, targets = trainer.network.at(batch), trainer.x[:batch], trainer.targets[:batch]
+
+    def once() -> None:
+        y = x
+        for layer in run.layers:
+            y = layer.forward(y)
+        run.loss.forward(y, targets)
+
+    return once
+
+
+def live(trainer: Trainer) -> Callable[[], object]:
+    """The check of one step while training plays."""
+    trainer.step()
+    checks = LiveCheck()
+    assert checks.check(trainer).verdict == "pass"
+    return lambda: checks.check(trainer)
+
+
 def measure() -> Iterator[report.Figure]:
-    """How many times faster than each rival."""
+    """How many times faster than each rival, and how many forwards the light checks take."""
     size = sum(value.size for value in make_trainer(1).parameters.values())
-    for batch, bar in ((1, 20), (32, 8)):
+    for batch, bar in ((1, 40), (32, 8)):
         trainer = make_trainer(batch)
         ours = verified(trainer)
         ratio = report.ratio_of_medians(ours, lambda trainer=trainer: plain_loop(trainer), ROUNDS)  # type: ignore[misc]
@@ -130,6 +155,17 @@ def measure() -> Iterator[report.Figure]:
         ratio = report.ratio_of_medians(lambda: check(trainer), torch_check(trainer), 1)
         case = f"{size:,} parameters, batch 1"
         yield report.figure(case, "speed over torch.autograd.gradcheck", 1 / ratio, "×", 200, True)
+    yield from measure_light_checks(f"{size:,} parameters, batch 32")
+
+
+def measure_light_checks(case: str) -> Iterator[report.Figure]:
+    """What one random direction costs, counted in forwards of the same network."""
+    trainer = make_trainer(32)
+    pairs = len(check(trainer, mode="projected").tensors)
+    ratio = report.ratio_of_medians(lambda: check(trainer, mode="projected"), forward(trainer), LIGHT_ROUNDS)
+    yield report.figure(case, f"projected check, for each of {pairs} tensors", ratio / pairs, "forwards", 6, False)
+    ratio = report.ratio_of_medians(live(trainer), forward(trainer), LIGHT_ROUNDS)
+    yield report.figure(case, "live check of all tensors together", ratio, "forwards", None, False)
 
 
 if __name__ == "__main__":

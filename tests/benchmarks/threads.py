@@ -6,11 +6,12 @@ What it shows decides `engine.threads.WORTH_SHARING`; the chosen number of threa
 import sys
 from collections.abc import Callable, Iterator
 
+from training_nets import dense_net, make_trainer
+
 from engine import threads
 from engine.trainer import Trainer
 
 import report
-from training import make_trainer
 
 CASES = [
     ((64, 32, 16, 10), 32),
@@ -38,7 +39,7 @@ def stepping(trainer: Trainer, count: int, steps: int) -> Callable[[], None]:
 def measure() -> Iterator[report.Figure]:
     """The speed on every core over that on one thread, and that of the choice over the other."""
     for sizes, batch in CASES:
-        trainer = make_trainer(sizes, batch)
+        trainer = make_trainer(dense_net(sizes, batch))
         work = trainer.network.multiply_adds * batch
         steps = max(3, min(200, PIECE // work))
         alone, together = (stepping(trainer, count, steps) for count in (1, threads.cores()))

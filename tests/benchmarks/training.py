@@ -1,126 +1,79 @@
 """Training steps with everything recorded, against PyTorch eager that records nothing, and against bare products.
 
-One thread, float32. Recorded at each step: loss, accuracy, norms of gradient, parameters and update per tensor.
+One thread, float32. Recorded at each step: loss, accuracy, norms of gradient, parameters and update per tensor. Then
+the memory of a step, against what parameters and activations need; and the accuracies that the notebooks reach.
 """
-
-import os
-
-os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1"))
 
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 
-import numpy as np
+import training_accuracy
+from training_memory import needed_bytes, step_bytes
+from training_nets import CONV_NET, Net, bare_products, dense_net, make_trainer, torch_step
 
-from engine import layers, losses, optimizers
-from engine.datasets import DataSpec, Samples
-from engine.recipe import Recipe
-from engine.trainer import Trainer
+from engine.layers.dropout import Dropout
+from engine.layers.norm import BatchNorm, LayerNorm
 
 import report
 
-STEPS = 200  # in one timed piece
-CASES = [((64, 32, 16, 10), 32, 2.0), ((784, 100, 200, 10), 32, 1.2)]
+ROUNDS = 41
+PIECE = 0.015  # seconds of steps in one timed piece, at least a step
+
+AGAINST_TORCH = [
+    (dense_net((64, 32, 16, 10), 32), 2.5),
+    (dense_net((784, 100, 200, 10), 32), 1.3),
+    (dense_net((784, 64, 16, 10), 256), 1.25),
+    (dense_net((256, 128, 64, 32, 16, 8, 4), 32), 1.7),
+    (CONV_NET, 0.4),
+    *(
+        (dense_net(sizes, 32, layer), 1.0)
+        for layer in (BatchNorm(), LayerNorm(), Dropout())
+        for sizes in ((64, 32, 16, 10), (784, 100, 200, 10))
+    ),
+]
+LARGE = (784, 1024, 1024, 10), 256
+MEMORY = [dense_net(*LARGE), dense_net((784, 100, 200, 10), 32), CONV_NET]
 
 
-class Random(DataSpec, frozen=True, kw_only=True):
-    """Random samples of the right shape: what is timed does not hang on the values."""
-
-    inputs: int
-
-    def load(self, rng: np.random.Generator) -> Samples:
-        """x (4096, inputs) and labels of ten classes."""
-        x = rng.standard_normal((4096, self.inputs))
-        return Samples(x, rng.integers(0, 10, 4096), tuple("0123456789"))
+def speed(ours: Callable[[], object], rival: Callable[[], object]) -> float:
+    """The time of the rival's step over that of ours."""
+    ours(), rival()
+    steps = max(1, round(PIECE / report.seconds(ours)))
+    return 1 / report.ratio_of_medians(repeated(ours, steps), repeated(rival, steps), ROUNDS)
 
 
-def make_trainer(sizes: tuple[int, ...], batch: int) -> Trainer:
-    """A Dense-ReLU network of these sizes."""
-    stack: list[layers.LayerSpec] = []
-    for units in sizes[1:]:
-        stack += [layers.dense.Dense(units=units), layers.activations.ReLU()]
-    return Trainer(
-        Recipe(
-            data=Random(inputs=sizes[0], validation=0.0),
-            layers=tuple(stack[:-1]),
-            loss=losses.SoftmaxCrossEntropy(),
-            optimizer=optimizers.SGD(lr=0.01),
-            batch_size=batch,
-        )
-    )
-
-
-def torch_step(sizes: tuple[int, ...], batch: int) -> Callable[[], object]:
-    """The same in PyTorch, as a tutorial writes it."""
-    import torch
-    from torch import nn
-
-    torch.set_num_threads(1)
-    stack: list[nn.Module] = []
-    for into, out in pairwise(sizes):
-        stack += [nn.Linear(into, out), nn.ReLU()]
-    model = nn.Sequential(*stack[:-1])
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    compute_loss = nn.CrossEntropyLoss()
-    x, labels = torch.randn(4096, sizes[0]), torch.randint(0, 10, (4096,))
-    order = torch.randperm(4096)
-    start = 0
-
-    def step() -> None:
-        nonlocal start
-        chosen = order[start : start + batch]
-        start = (start + batch) % 4096
-        optimizer.zero_grad()
-        compute_loss(model(x[chosen]), labels[chosen]).backward()
-        optimizer.step()
-
-    return step
-
-
-def bare_products(sizes: tuple[int, ...], batch: int) -> Callable[[], object]:
-    """Only the matrix products of a step: y = x·W, grad_W = xᵀ·g, grad_x = g·Wᵀ (the last not for the first layer)."""
-    rng = np.random.default_rng(0)
-
-    def matrix(rows: int, columns: int) -> np.ndarray:
-        return rng.standard_normal((rows, columns)).astype(np.float32)
-
-    products = []
-    for i, (into, out) in enumerate(pairwise(sizes)):
-        x, w, g = matrix(batch, into), matrix(into, out), matrix(batch, out)
-        products += [(x, w, matrix(batch, out)), (x.T, g, matrix(into, out))]
-        if i:
-            products.append((g, w.T, matrix(batch, into)))
-
-    def step() -> None:
-        for a, b, out in products:
-            np.dot(a, b, out=out)
-
-    return step
-
-
-def repeated(step: Callable[[], object]) -> Callable[[], None]:
+def repeated(step: Callable[[], object], steps: int) -> Callable[[], None]:
     """Many steps in one timed piece."""
 
     def many() -> None:
-        for _ in range(STEPS):
+        for _ in range(steps):
             step()
 
     return many
 
 
+def against_torch(net: Net, bar: float) -> report.Figure:
+    """The speed of a step over that of PyTorch's."""
+    found = speed(make_trainer(net).step, torch_step(net))
+    return report.figure(net.name, "speed against PyTorch eager", found, "×", bar, at_least=True)
+
+
 def measure() -> Iterator[report.Figure]:
-    """A row per network and rival."""
-    for sizes, batch, bar in CASES:
-        name = f"{'-'.join(map(str, sizes))} B{batch}"
-        ours = repeated(make_trainer(sizes, batch).step)
-        yield report.figure(name, "step", report.seconds(ours) / STEPS * 1e6, "µs", None, at_least=False)
-        if importlib.util.find_spec("torch"):
-            ratio = report.ratio_of_medians(ours, repeated(torch_step(sizes, batch)), 15)
-            yield report.figure(name, "speed against PyTorch eager", 1 / ratio, "×", bar, at_least=True)
-        ratio = report.ratio_of_medians(ours, repeated(bare_products(sizes, batch)), 15)
-        yield report.figure(name, "speed against bare matrix products", 1 / ratio, "×", None, at_least=True)
+    """A row per network and rival, per network's memory, and per notebook's accuracy."""
+    if importlib.util.find_spec("torch"):
+        for net, bar in AGAINST_TORCH:
+            yield against_torch(net, bar)
+    else:
+        print("no comparison with PyTorch: it is not installed", file=sys.stderr)
+    large = dense_net(*LARGE)
+    found = speed(make_trainer(large).step, bare_products(*LARGE))
+    yield report.figure(large.name, "speed against bare matrix products", found, "×", 0.88, at_least=True)
+    for net in MEMORY:
+        share = step_bytes(net) / needed_bytes(net)
+        name = "memory of a step over parameters × 3 + activations × 2"
+        yield report.figure(net.name, name, share, "×", 1.3, at_least=False)
+    yield from training_accuracy.measure()
 
 
 if __name__ == "__main__":
