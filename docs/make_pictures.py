@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtWidgets import QApplication
 
@@ -15,18 +16,27 @@ from app import cli, theme
 from app.link import EngineLink
 from app.session import Session
 from app.window import Window
+from engine.recipe import Recipe
 
 HERE = Path(__file__).parent
 SIZE = (1440, 900)
+PANEL = (760, 560)
+# Two of the four samples lie exactly where a ReLU without a bias has its corner.
+ON_THE_CORNER: dict[str, Any] = {
+    "name": "On the corner",
+    "data": {"kind": "given", "x": [[0, 0], [1, 2], [0, 0], [2, -1]], "labels": [0, 1, 0, 1], "values": []},
+    "layers": [{"kind": "dense", "units": 4}, {"kind": "relu"}, {"kind": "dense", "units": 2}],
+    "batch_size": 4,
+}
 
 
 class Studio:
     """A window on one recipe that can be led to a moment and pictured."""
 
-    def __init__(self, app: QApplication, recipe: str, look: theme.Mode) -> None:
+    def __init__(self, app: QApplication, recipe: str | Recipe, look: theme.Mode) -> None:
         self.app = app
         self.link = EngineLink()
-        self.session = Session(self.link, cli.find_recipe(recipe))
+        self.session = Session(self.link, cli.find_recipe(recipe) if isinstance(recipe, str) else recipe)
         self.window = Window(self.session, self.link, theme.Appearance(app, look))
         self.window.resize(*SIZE)
         self.window.show()
@@ -64,6 +74,20 @@ class Studio:
         """Save the window as a picture, and let it go."""
         self.wait(lambda: False, 0.8)
         self.window.grab().save(str(HERE / f"{name}.png"))
+        self.leave()
+
+    def take_check(self, name: str) -> None:
+        """Check, save the panel of the gradient check alone, and let the window go."""
+        dock = self.window.docks["gradient_check"]
+        dock.setFloating(True)
+        dock.resize(*PANEL)
+        self.check()
+        self.wait(lambda: False, 1.5)
+        dock.grab().save(str(HERE / f"{name}.png"))
+        self.leave()
+
+    def leave(self) -> None:
+        """Close window and engine."""
         self.window.close()
         self.link.close()
         self.window.deleteLater()
@@ -88,6 +112,15 @@ def main() -> int:
     studio = Studio(app, "deep_sigmoid", "dark")
     studio.train(200)
     studio.take("vanishing-dark")
+    for verdict, recipe, steps in (
+        ("pass", "digits", 147),
+        ("fail", "bug_bench_transposed", 20),
+        ("kink", Recipe.from_builtins(ON_THE_CORNER), 1),
+        ("unresolvable", "dead_relu_bias", 20),
+    ):
+        studio = Studio(app, recipe, "light")
+        studio.train(steps)
+        studio.take_check(f"verdict-{verdict}")
     return 0
 
 

@@ -303,7 +303,7 @@ class TensorCheck:
             return "along a random direction the loss has a kink here; the analytic slope lies between its two sides"
         kink = self.kinks[0]
         index = ", ".join(map(str, kink.at))
-        where = f"at [{index}] the slope is {kink.left:.6g} on the left, {kink.right:.6g} on the right"
+        where = f"at [{index}] the slope is {kink.left + 0.0:.6g} on the left, {kink.right + 0.0:.6g} on the right"
         return f"{count:,} of {len(self.entries):,} entries lie on a kink: {where}; the analytic value is between them"
 
     def _why_unresolvable(self) -> str:

@@ -59,11 +59,6 @@ def test_a_planted_bug_is_trained_with_found_and_named(layer: int, slug: str) ->
         assert not np.array_equal(right.network.parameters, wrong.network.parameters)
 
 
-def test_nearly_every_planted_bug_gets_its_own_name() -> None:
-    named = [slug in {bug.slug for bug in engine.check(planted(i, slug), mode="sampled").bugs} for i, slug in PLACES]
-    assert sum(named) / len(named) >= 0.9
-
-
 def test_the_network_without_a_bug_is_not_accused() -> None:
     report = engine.check(engine.Trainer(Recipe.from_builtins(BENCH)), mode="sampled")
     assert report.verdict in ("pass", "kink")
