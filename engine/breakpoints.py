@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from engine.conditions import AnyCondition, AtPhase, CheckFails, Found, LiveCheck, NonFinite
+from engine.conditions import AnyCondition, AtPhase, CheckFails, DeadUnits, Found, LiveCheck, NonFinite
 from engine.frames import Array, Phase, Position
 from engine.timeline import RunError
 from engine.trainer import Trainer
@@ -49,8 +49,8 @@ class Hit:
 class Breakpoints:
     """The breakpoints of a run, in the order they were set."""
 
-    def __init__(self, trainer: Trainer) -> None:
-        self._trainer = trainer
+    def __init__(self, trainer: Trainer, health: bool) -> None:
+        self._trainer, self._health = trainer, health
         self._all: list[Breakpoint] = []
         self._landed: dict[int, int] = {}  # by the breakpoint's id: the step it stopped in the middle of
 
@@ -99,6 +99,8 @@ class Breakpoints:
                 return (
                     f"breakpoint {found.title}: layer {condition.layer}{kind} is no more; remove it or set it elsewhere"
                 )
+        if isinstance(condition, DeadUnits) and not self._health:
+            return f"breakpoint {found.title}: dead units are not recorded; make the run with health=True"
         if isinstance(condition, AtPhase) and not any(condition.meets(p, True) for p in self._trainer.all_phases):
             return f"breakpoint {found.title}: there is no such phase; choose one such as {self._trainer.all_phases[1]}"
         return ""

@@ -8,7 +8,8 @@ from math import nan, sqrt
 import numpy as np
 
 from engine.frames import Array
-from engine.trainer import SMALL_TENSORS, Trainer
+from engine.motion import SMALL_TENSORS
+from engine.trainer import Trainer
 
 PIECE = 16_384  # entries of a large tensor looked at together, so that they stay in the processor's cache
 

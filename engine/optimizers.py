@@ -46,7 +46,8 @@ class OptimizerSpec(KindSpec, frozen=True, kw_only=True):
     def update(self, gradient: Array, parameters: Array, update: Array, slots: Array, step: int, lr: float) -> None:
         """Write the update Δθ for `gradient` into `update`, both (P,); only it and `slots` (slots, P) are written.
 
-        `step` counts from 1; `lr` is what the schedule makes of `self.lr`.
+        `step` counts from 1; `lr` is what the schedule makes of `self.lr`. Each entry is updated for itself: large
+        networks are handed over piece by piece.
         """
         raise NotImplementedError
 

@@ -37,7 +37,7 @@ class Run:
     ) -> None:
         self.trainer = Trainer(recipe)
         self.recorder = Recorder(self.trainer, budget, health)
-        self.breakpoints = Breakpoints(self.trainer)
+        self.breakpoints = Breakpoints(self.trainer, health)
         self.hit: Hit | None = None
         self.live_check: LiveCheck | None = None
         self.trouble = ""

@@ -16,13 +16,12 @@ from engine.frames import Frame, Phase, Position, TensorInfo
 from engine.frozen import frozen_parts
 from engine.layers.base import Array
 from engine.layers.custom import take_up_own_code
+from engine.motion import Motion
 from engine.network import DATA, SHUFFLE, Network, Pass, check_outputs, random_stream
 from engine.penalties import Penalty, penalties_of
 from engine.recipe import Recipe, only_live_fields_differ
 from engine.spec import RecipeError
 from engine.threads import BlasThreads, threads_for
-
-SMALL_TENSORS = 20_000  # entries; below it one pass over everything beats a dot per tensor
 
 EVALUATE_AT_ONCE = 1024  # samples; bounds the memory of an evaluation
 
@@ -149,12 +148,8 @@ class Trainer:
         for part in self._frozen:
             part.hide()
         recipe.clip.clip(network.gradients)
-        parameters, gradients, updates = network.parameters, network.gradients, network.updates
-        self.lr = lr = recipe.schedule.rate(recipe.optimizer.lr, step - 1)
-        recipe.optimizer.update(gradients, parameters, updates, network.optimizer_slots, step, lr)
-        for part in self._frozen:
-            part.show()
-        np.add(parameters, updates, out=parameters)
+        self.lr = recipe.schedule.rate(recipe.optimizer.lr, step - 1)
+        self._motion.move(recipe.optimizer, self._frozen, step, self.lr)
 
     def _at(self, phase: Phase) -> Phase:
         self.phase = phase
@@ -255,12 +250,7 @@ class Trainer:
         self.record = np.full(len(self.columns), np.nan)
         self.loss = self.lr = float("nan")
         self._open_update()
-        size = self.network.parameters.size
-        self._three = self.network.store[:3].reshape(-1)  # parameters, gradients, updates in a row
-        self._starts = np.array([row * size + slot.start for row in range(3) for slot in slots], np.intp)
-        self._lengths = [slot.parameter.size for slot in slots] * 3
-        self._small = size <= SMALL_TENSORS
-        self._squares = np.zeros(self._three.size if self._small else 0, self.network.dtype)
+        self._motion = Motion(self.network, self.record[4:].reshape(3, len(slots)))
         self.current = self.network.at(self.recipe.batch_size)
 
     def _open_update(self) -> None:
@@ -276,18 +266,6 @@ class Trainer:
         record[1] = self.penalty
         record[2] = run.loss.hit_share(y, self.batch_labels)
         record[3] = self.lr
-        if not self._lengths:
-            return
-        norms = record[4:]
-        three = self._three
-        if self._small:
-            np.multiply(three, three, out=self._squares)
-            norms[:] = np.add.reduceat(self._squares, self._starts)
-        else:
-            for i, (start, length) in enumerate(zip(self._starts.tolist(), self._lengths, strict=True)):
-                part = three[start : start + length]
-                norms[i] = np.dot(part, part)
-        np.sqrt(norms, out=norms)
 
     def frame(self) -> Frame:
         """The picture of the present position: scalars, no tensors."""

@@ -75,6 +75,14 @@ def test_far_to_the_right_each_is_a_line_and_far_to_the_left_it_is_flat(spec: La
     np.testing.assert_allclose(slopes, [steep, 0], atol=1e-15)
 
 
+@every_one
+def test_backward_leaves_the_output_as_it_was(spec: LayerSpec) -> None:
+    layer = built(spec, (3,), 2, 0)
+    y = layer.forward(np.array([[-1.0, 0.5, 2.0], [3.0, -0.1, 0.2]])).copy()
+    backward(layer, np.ones((2, 3)))
+    np.testing.assert_array_equal(layer.y, y)
+
+
 def test_known_values() -> None:
     x = np.array([[-1.0, 0.0, 2.0]])
     known: list[tuple[LayerSpec, list[float]]] = [

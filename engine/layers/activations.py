@@ -59,11 +59,9 @@ class ReLULayer(ElementwiseLayer):
         """y = max(z, 0)."""
         return np.maximum(x, 0, out=out)
 
-    def backward(self, grad_y: Array) -> Iterator[str]:
-        """grad_x = grad_y ⊙ [z > 0]."""
-        self.grad_y = grad_y
-        np.multiply(grad_y, self.above(self.y), out=self.grad_x)
-        yield "grad_x"
+    def derivative(self, out: Array) -> None:
+        """1 where z > 0, 0 elsewhere."""
+        np.greater(self.y, 0, out=out)
 
     def decisions(self, x: Array) -> Array:
         """True where z > 0."""

@@ -15,7 +15,7 @@ from engine.initializers import AnyInitializer, He, Zeros
 from engine.layers.base import Array, Layer, LayerSpec, Parameter, Shape, ShapeError, shape_text
 from engine.spec import L1, L2, Frozen
 
-AT_ONCE = 1 << 15  # numbers in the windows of a block of samples, so that they stay in the cache
+AT_ONCE = 48 << 10  # numbers in the windows of a block of samples, so that they stay in the cache
 PICTURE_CURE = "insert a Reshape layer before it that makes (channels, rows, columns)"
 
 
@@ -107,9 +107,7 @@ class Windows:
     the gradient is 0 there.
     """
 
-    def __init__(
-        self, spec: Conv2D, shape: Shape, count: int, dtype: DTypeLike, sharing: Windows | None = None
-    ) -> None:
+    def __init__(self, spec: Conv2D, shape: Shape, count: int, dtype: DTypeLike) -> None:
         channels, rows, columns = shape
         filters, self.rows, self.columns = spec.output_shape(shape)
         k, s, p, d = spec.kernel, spec.stride, spec.padding, spec.dilation
@@ -122,24 +120,25 @@ class Windows:
         self._windows = as_strided(
             self._stored, (count, channels, k, k, self.rows, across), (n, c, d * h, d * w, s * h, s * w)
         )
-        self._unfolded: Array = np.zeros(self._windows.shape, dtype) if sharing is None else sharing._unfolded
+        self._unfolded = np.zeros(self._windows.shape, dtype)
         self.matrix = self._unfolded.reshape(count, channels * k * k, self.rows * across)
-        # y, or its gradient, at all places
-        self.wide: Array = np.zeros((count, filters, self.rows, across), dtype) if sharing is None else sharing.wide
+        self.wide = np.zeros((count, filters, self.rows, across), dtype)  # y, or its gradient, at all places
         self.wide_matrix = self.wide.reshape(count, filters, self.rows * across)
 
     def unfold(self, x: Array) -> int:
         """Lay the windows of x (N, channels, rows, columns) out in `matrix`[:N]; returns N."""
         count = len(x)
+        self._stored.fill(0)  # the padding and what lies behind the last picture, where `fold` writes too
         np.copyto(self._inner[:count], x)
         np.copyto(self._unfolded[:count], self._windows[:count])
         return count
 
     def widen(self, grad_y: Array) -> int:
         """Put grad_y (N, filters, rows′, columns′) at the real places of `wide`[:N], 0 at the others; returns N."""
-        np.copyto(self.narrow(len(grad_y)), grad_y)
-        self.wide[: len(grad_y), :, :, self.columns :].fill(0)
-        return len(grad_y)
+        count = len(grad_y)
+        np.copyto(self.narrow(count), grad_y)
+        self.wide[:count, :, :, self.columns :] = 0
+        return count
 
     def fold(self, out: Array) -> None:
         """Sum what `matrix`[:N] holds for each pixel over the windows it lies in, into out (N, channels, …)."""
@@ -168,9 +167,7 @@ class Conv2DLayer(Layer):
         filters, places = self.spec.filters, prod(self.y.shape[2:])
         entries = shape[0] * self.spec.kernel**2
         self._block = max(1, min(batch, AT_ONCE // (entries * places)))
-        self._windows = Windows(self.spec, shape, self._block, dtype)  # of x
-        # of grad_x, and grad_y at all places, in the same room
-        self._gradient = Windows(self.spec, shape, self._block, dtype, self._windows)
+        self._windows = Windows(self.spec, shape, self._block, dtype)  # of x, and of grad_x
         self._grad_each = np.zeros((self._block, filters, entries), dtype)  # grad_W, sample by sample
         self._grad_sum = np.zeros((filters, entries), dtype)
 
@@ -214,19 +211,19 @@ class Conv2DLayer(Layer):
             np.add.reduce(grad_y, axis=(0, 2, 3), out=self.gradients["b"])
             yield "grad_b"
         if self.needs_grad_x:
-            gradient = self._gradient
+            windows = self._windows
             for block in _blocks(len(grad_y), self._block):
-                count = gradient.widen(grad_y[block])
-                np.matmul(self._W.T, gradient.wide_matrix[:count], out=gradient.matrix[:count])
-                gradient.fold(self.grad_x[block])
+                count = windows.widen(grad_y[block])
+                np.matmul(self._W.T, windows.wide_matrix[:count], out=windows.matrix[:count])
+                windows.fold(self.grad_x[block])
             yield "grad_x"
 
     def _add_grad_W(self, x: Array, grad_y: Array) -> None:
         """grad_W += Σₙ grad_y[n]·windows(x[n])ᵀ over the samples of a block."""
-        self._windows.unfold(x)
-        count = self._gradient.widen(grad_y)
-        columns = self._windows.matrix[:count].transpose(0, 2, 1)
-        np.matmul(self._gradient.wide_matrix[:count], columns, out=self._grad_each[:count])
+        windows, count = self._windows, self._windows.unfold(x)
+        windows.widen(grad_y)
+        columns = windows.matrix[:count].transpose(0, 2, 1)
+        np.matmul(windows.wide_matrix[:count], columns, out=self._grad_each[:count])
         np.add.reduce(self._grad_each[:count], axis=0, out=self._grad_sum)
         np.add(self._grad_W, self._grad_sum, out=self._grad_W)
 

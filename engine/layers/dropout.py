@@ -49,7 +49,7 @@ class DropoutLayer(Layer):
         super().__init__(spec, shape, batch, dtype)
         self.mask: Array = np.ones_like(self.y)
         # float32 whatever the network's dtype, so that its float64 copy drops the same entries
-        self._uniform = np.zeros(self.y.shape, np.float32)
+        self._uniform = self.mask if self.mask.dtype == np.float32 else np.zeros(self.y.shape, np.float32)
         self._bits = np.random.Philox(key=0)
         self._random = np.random.Generator(self._bits)
         self._fresh = self._bits.state

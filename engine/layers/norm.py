@@ -90,7 +90,6 @@ class BatchNormLayer(Layer):
         self._column: Shape = (channels,) if len(shape) == 1 else (channels, 1)
         self._count = batch * pixels  # values a channel
         self.normal: Array = np.zeros((batch, *self._view), dtype)  # x̂
-        self._work = np.zeros_like(self.normal)
         self._ones, self._pixel_ones = np.ones(batch, dtype), np.ones(pixels, dtype)
         self._by_sample = np.zeros((batch, channels), dtype)
         self._mean, self._var, self._inverse, self._term = (np.zeros(channels, dtype) for _ in range(4))
@@ -130,16 +129,15 @@ class BatchNormLayer(Layer):
     def forward(self, x: Array) -> Array:
         """y = γ·x̂ + β by the mini-batch's own mean and variance, which the running ones move towards."""
         self.x = x
-        normal, work, mean, var, inverse = self.normal, self._work, self._mean, self._var, self._inverse
-        values = x.reshape(normal.shape)
+        normal, mean, var, inverse = self.normal, self._mean, self._var, self._inverse
+        values, y = x.reshape(normal.shape), self.y.reshape(normal.shape)
         np.divide(self._sum(values, mean), self._count, out=mean)
         np.subtract(values, self._beside(mean), out=normal)
-        np.multiply(normal, normal, out=work)
-        np.divide(self._sum(work, var), self._count, out=var)
+        np.multiply(normal, normal, out=y)  # y is free until it is written
+        np.divide(self._sum(y, var), self._count, out=var)
         np.sqrt(np.add(var, self.spec.eps, out=inverse), out=inverse)
         np.reciprocal(inverse, out=inverse)
         np.multiply(normal, self._beside(inverse), out=normal)
-        y = self.y.reshape(normal.shape)
         np.multiply(normal, self._beside(self._gamma), out=y)
         np.add(y, self._beside(self._beta), out=y)
         if self._count > 1:
@@ -159,16 +157,15 @@ class BatchNormLayer(Layer):
     def backward(self, grad_y: Array) -> Iterator[str]:
         """grad_γ = Σ grad_y ⊙ x̂; grad_β = Σ grad_y; grad_x = γ/√(σ² + eps)·(grad_y − grad_β/N − x̂·grad_γ/N)."""
         self.grad_y = grad_y
-        given, work, term = grad_y.reshape(self.normal.shape), self._work, self._term
-        self._sum(np.multiply(given, self.normal, out=work), self._grad_gamma)
+        given, grad_x, term = grad_y.reshape(self.normal.shape), self.grad_x.reshape(self.normal.shape), self._term
+        self._sum(np.multiply(given, self.normal, out=grad_x), self._grad_gamma)
         yield "grad_gamma"
         self._sum(given, self._grad_beta)
         yield "grad_beta"
         if not self.needs_grad_x:
             return
-        grad_x = self.grad_x.reshape(self.normal.shape)
-        np.multiply(self.normal, self._beside(np.divide(self._grad_gamma, self._count, out=term)), out=work)
-        np.subtract(given, work, out=grad_x)
+        np.multiply(self.normal, self._beside(np.divide(self._grad_gamma, self._count, out=term)), out=grad_x)
+        np.subtract(given, grad_x, out=grad_x)
         np.subtract(grad_x, self._beside(np.divide(self._grad_beta, self._count, out=term)), out=grad_x)
         np.multiply(grad_x, self._beside(np.multiply(self._gamma, self._inverse, out=term)), out=grad_x)
         yield "grad_x"

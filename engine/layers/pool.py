@@ -65,9 +65,9 @@ class PoolingLayer(Layer):
         self._in_padding = (slice(None), slice(None), slice(p, p + rows), slice(p, p + columns))
         self._padded_shape = (channels, rows + 2 * p, columns + 2 * p)
         self._x_padded = self._empty(batch) if p else None
-        self._grad_padded = np.zeros((batch, *self._padded_shape), dtype) if p else self.grad_x
-        self._part = np.zeros_like(self.y)
-        self._overlap = self.spec.stride < self.spec.kernel
+        self._grad_padded = np.zeros((batch, *self._padded_shape), dtype) if p else None
+        # where windows share entries, what each gives is summed up; else it is written where it belongs
+        self._part = np.zeros_like(self.y) if self.spec.stride < self.spec.kernel else None
 
     def _empty(self, count: int) -> Array:
         """A padded picture for each of `count` samples, nothing in it yet."""
@@ -87,17 +87,23 @@ class PoolingLayer(Layer):
         padded[self._in_padding] = x
         return padded
 
-    def _fold(self, parts: Iterator[Array]) -> None:
+    def _fold(self, grad_y: Array) -> None:
         """grad_x from what each entry of the windows gets, one after the other."""
-        padded = self._grad_padded
+        padded = self.grad_x if self._grad_padded is None else self._grad_padded
+        part = self._part
         padded.fill(0)
-        for entry, part in zip(self._entries(padded), parts, strict=True):
-            if self._overlap:
-                np.add(entry, part, out=entry)
+        for k, entry in enumerate(self._entries(padded)):
+            if part is None:
+                self._share(k, grad_y, entry)
             else:
-                np.copyto(entry, part)
-        if self.spec.padding:
+                self._share(k, grad_y, part)
+                np.add(entry, part, out=entry)
+        if self._grad_padded is not None:
             np.copyto(self.grad_x, padded[self._in_padding])
+
+    def _share(self, k: int, grad_y: Array, out: Array) -> None:
+        """What the k-th entry of every window gets of grad_y, all (B, channels, rows′, columns′)."""
+        raise NotImplementedError
 
 
 class MaxPool2DLayer(PoolingLayer):
@@ -111,10 +117,8 @@ class MaxPool2DLayer(PoolingLayer):
         real = self._entries(self._pad(np.zeros((1, *shape), dtype), None))
         self._first = np.argmax([np.isfinite(entry[0, 0]) for entry in real], axis=0).astype(self._number)
         self._bits = np.dtype(f"i{self.y.real.itemsize}")
-        self._chosen = self._blank(batch)
-        self._candidate = self._blank(batch)
+        self._chosen, self._candidate = self._blank(batch), self._blank(batch)
         self._keep = np.zeros(self.y.shape, np.int8)
-        self._is_larger = self._keep.view(bool)
 
     def _blank(self, count: int) -> Array:
         return np.zeros((count, *self.y.shape[1:]), self._number)
@@ -131,7 +135,7 @@ class MaxPool2DLayer(PoolingLayer):
     def forward(self, x: Array) -> Array:
         """y = max over each window; keeps which entry it was."""
         self.x = x
-        self._choose(self._pad(x, self._x_padded), self.y, self._chosen, self._is_larger, self._candidate)
+        self._choose(self._pad(x, self._x_padded), self.y, self._chosen, self._keep.view(bool), self._candidate)
         return self.y
 
     def _choose(self, padded: Array, y: Array, chosen: Array, is_larger: Array, candidate: Array) -> None:
@@ -151,16 +155,14 @@ class MaxPool2DLayer(PoolingLayer):
     def backward(self, grad_y: Array) -> Iterator[str]:
         """grad_x: grad_y of a window goes to its largest entry, all others get nothing."""
         self.grad_y = grad_y
-        self._fold(self._parts(np.ascontiguousarray(grad_y).view(self._bits)))
+        self._fold(np.ascontiguousarray(grad_y))
         yield "grad_x"
 
-    def _parts(self, bits: Array) -> Iterator[Array]:
+    def _share(self, k: int, grad_y: Array, out: Array) -> None:
         """grad_y where the k-th entry was the largest, 0 elsewhere; by its bits, since ∞·0 would be NaN."""
-        for k in range(self.spec.kernel**2):
-            np.equal(self._chosen, k, out=self._keep.view(bool))
-            np.negative(self._keep, out=self._keep)  # 0, or −1: all bits
-            np.bitwise_and(bits, self._keep, out=self._part.view(self._bits))
-            yield self._part
+        np.equal(self._chosen, k, out=self._keep.view(bool))
+        np.negative(self._keep, out=self._keep)  # 0, or −1: all bits
+        np.bitwise_and(grad_y.view(self._bits), self._keep, out=out.view(self._bits))
 
     def decisions(self, x: Array) -> Array:
         """Which entry of its window is the largest, (N, channels, rows′, columns′)."""
@@ -203,9 +205,12 @@ class AvgPool2DLayer(PoolingLayer):
     def backward(self, grad_y: Array) -> Iterator[str]:
         """grad_x: each entry of a window gets grad_y / kernel²."""
         self.grad_y = grad_y
-        np.divide(grad_y, self.spec.kernel**2, out=self._part)
-        self._fold(self._part for _ in range(self.spec.kernel**2))
+        self._fold(grad_y)
         yield "grad_x"
+
+    def _share(self, k: int, grad_y: Array, out: Array) -> None:
+        """grad_y / kernel², the same for all entries."""
+        np.divide(grad_y, self.spec.kernel**2, out=out)
 
 
 class AvgPool2D(Pooling, frozen=True, kw_only=True, tag="avg_pool2d"):

@@ -117,6 +117,10 @@ class GELULayer(ScratchLayer):
 
     spec: GELU
 
+    def __init__(self, spec: LayerSpec, shape: Shape, batch: int, dtype: DTypeLike) -> None:
+        super().__init__(spec, shape, batch, dtype)
+        self._rest = np.zeros_like(self.y) if self.spec.approximate == "tanh" else None  # 1 − Φ(z)
+
     def gate(self, x: Array, out: Array) -> Array:
         """Φ(z) = ½·erfc(−z/√2), or ½·(1 + tanh(√(2/π)·(z + 0.044715·z³)))."""
         if self.spec.approximate == "none":
@@ -143,7 +147,7 @@ class GELULayer(ScratchLayer):
         """Φ + z·e^(−z²/2)/√(2π); with the tanh: Φ + 2·z·Φ·(1 − Φ)·√(2/π)·(1 + 3·0.044715·z²)."""
         z, phi = self.x, self._work
         np.multiply(z, z, out=out)
-        if self.spec.approximate == "none":
+        if self._rest is None:
             np.exp(np.multiply(out, -0.5, out=out), out=out)
             np.multiply(out, 1 / sqrt(2 * pi), out=out)
         else:
@@ -151,7 +155,7 @@ class GELULayer(ScratchLayer):
             np.add(out, 1, out=out)
             np.multiply(out, 2 * sqrt(2 / pi), out=out)
             np.multiply(out, phi, out=out)
-            np.multiply(out, np.subtract(1, phi, out=self.y), out=out)
+            np.multiply(out, np.subtract(1, phi, out=self._rest), out=out)
         np.multiply(out, z, out=out)
         np.add(out, phi, out=out)
 

@@ -21,6 +21,11 @@ class BuggyLayer(Layer):
     bug: str
     past: dict[str, Any]  # what a bug remembers from call to call
 
+    def prepare(self, step: int) -> None:
+        """The layer's own; what a bug draws hangs on the step too."""
+        super().prepare(step)
+        self.past["step"] = step
+
     def forward(self, x: Array) -> Array:
         """The layer's own; some bugs change x, or remember it."""
         if self.bug == "stale-cache":
@@ -178,7 +183,8 @@ def _mask_without_scale(layer: Any, grad_y: Array) -> None:
 
 
 def _mask_redrawn(layer: Any, grad_y: Array) -> None:
-    rng = layer.past.setdefault("rng", np.random.Generator(np.random.PCG64(5)))
+    """Another mask, that of the step: a step computed again has the same."""
+    rng = np.random.Generator(np.random.PCG64([5, layer.past.get("step", 0)]))
     rate = layer.spec.rate
     np.copyto(layer.grad_x, grad_y * (rng.random(grad_y.shape) >= rate) / (1 - rate))
 

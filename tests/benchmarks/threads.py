@@ -6,12 +6,11 @@ What it shows decides `engine.threads.WORTH_SHARING`; the chosen number of threa
 import sys
 from collections.abc import Callable, Iterator
 
-from training_nets import dense_net, make_trainer
-
 from engine import threads
 from engine.trainer import Trainer
 
 import report
+from training_nets import dense_net, make_trainer
 
 CASES = [
     ((64, 32, 16, 10), 32),

@@ -8,14 +8,14 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 
+from engine.layers.dropout import Dropout
+from engine.layers.norm import BatchNorm, LayerNorm
+from engine.threads import BlasThreads
+
+import report
 import training_accuracy
 from training_memory import needed_bytes, step_bytes
 from training_nets import CONV_NET, Net, bare_products, dense_net, make_trainer, torch_step
-
-from engine.layers.dropout import Dropout
-from engine.layers.norm import BatchNorm, LayerNorm
-
-import report
 
 ROUNDS = 41
 PIECE = 0.015  # seconds of steps in one timed piece, at least a step
@@ -37,10 +37,11 @@ MEMORY = [dense_net(*LARGE), dense_net((784, 100, 200, 10), 32), CONV_NET]
 
 
 def speed(ours: Callable[[], object], rival: Callable[[], object]) -> float:
-    """The time of the rival's step over that of ours."""
-    ours(), rival()
-    steps = max(1, round(PIECE / report.seconds(ours)))
-    return 1 / report.ratio_of_medians(repeated(ours, steps), repeated(rival, steps), ROUNDS)
+    """The time of the rival's step over that of ours, both on one thread."""
+    with BlasThreads(1):
+        ours(), rival()
+        steps = max(1, round(PIECE / report.seconds(ours)))
+        return 1 / report.ratio_of_medians(repeated(ours, steps), repeated(rival, steps), ROUNDS)
 
 
 def repeated(step: Callable[[], object], steps: int) -> Callable[[], None]:

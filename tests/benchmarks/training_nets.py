@@ -1,9 +1,5 @@
 """The networks whose training is timed: each built by the engine, and the same in PyTorch as a tutorial writes it."""
 
-import os
-
-os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1"))
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
