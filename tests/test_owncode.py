@@ -218,6 +218,114 @@ def test_right_code_is_found_however_it_is_written_and_passes(variant: str, tmp_
     assert named(answer) == set()
 
 
+# --- conventions of a whole file -------------------------------------------------------------------
+
+ONE_AT_A_TIME = """
+class Dense:
+    def __init__(self, input_size, output_size):
+        self.weights = np.random.randn(output_size, input_size)
+        self.bias = np.random.randn(output_size, 1)
+
+    def forward(self, input):
+        self.input = input
+        return np.dot(self.weights, input) + self.bias
+
+    def backward(self, output_gradient, learning_rate):
+        input_gradient = np.dot(self.weights.T, output_gradient)
+        self.weights -= learning_rate * np.dot(output_gradient, self.input.T)
+        self.bias -= learning_rate * output_gradient
+        return input_gradient
+
+class Softmax:
+    def forward(self, input):
+        e = np.exp(input - np.max(input))
+        self.output = e / np.sum(e)
+        return self.output
+
+    def backward(self, output_gradient, learning_rate):
+        n = np.size(self.output)
+        return np.dot((np.identity(n) - self.output.T) * self.output, output_gradient)
+"""
+LAYERS_AVERAGE = """
+def linear_forward(A, W, b):
+    return np.dot(W, A) + b, (A, W, b)
+
+def linear_backward(dZ, cache):
+    A_prev, W, b = cache
+    m = A_prev.shape[1]
+    dW = np.dot(dZ, A_prev.T) / m
+    db = np.sum(dZ, axis=1, keepdims=True) / m
+    return np.dot(W.T, dZ), dW, db
+
+def cross_entropy(A, Y):
+    return -np.sum(Y * np.log(A)) / Y.shape[1]
+
+def cross_entropy_grad(A, Y):
+    return -Y / A
+"""
+BOTH_KINDS = """
+def softmax(x):
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+class SoftmaxWithLoss:
+    def forward(self, x, t):
+        self.t, self.y = t, softmax(x)
+        labels = t.argmax(axis=1) if t.ndim == 2 else t
+        return -np.log(self.y[np.arange(len(labels)), labels] + 1e-12).mean()
+
+    def backward(self, dout=1):
+        if self.t.ndim == 2:
+            return (self.y - self.t) / len(self.t)
+        dx = self.y.copy()
+        dx[np.arange(len(self.t)), self.t] -= 1
+        return dx / len(self.t)
+"""
+
+
+def test_layers_for_one_sample_at_a_time_are_checked_so_and_the_answer_says_why(tmp_path: Path) -> None:
+    answer = checked(written(tmp_path, ONE_AT_A_TIME))
+    assert verdicts(answer) == {"Dense": "pass", "Softmax": "pass"}
+    assert answer.problems == ()
+    assert "one sample at a time" in answer.checks[0].note
+    assert "homework.py, line 15: Dense.backward: ValueError" in answer.checks[0].note
+
+
+def test_among_layers_for_mini_batches_one_that_stops_on_a_mini_batch_is_not_right(tmp_path: Path) -> None:
+    stops = BATCHNORM.replace("(dxhat * self.xhat).sum(axis=0)", "(dxhat * self.xhat).sum(axis=1)")
+    for code in (DENSE + RETURNED + stops, stops):
+        answer = checked(written(tmp_path, code))
+        assert "BatchNorm" not in verdicts(answer)
+        assert any("BatchNorm.backward: ValueError" in problem for problem in answer.problems)
+
+
+def test_a_mean_that_the_layers_take_in_place_of_the_loss_is_right(tmp_path: Path) -> None:
+    answer = checked(written(tmp_path, LAYERS_AVERAGE))
+    assert verdicts(answer) == {"linear_forward": "pass", "cross_entropy": "pass"}
+    assert answer.problems == ()
+
+
+def test_a_mean_that_both_layers_and_loss_take_is_one_too_many(tmp_path: Path) -> None:
+    answer = checked(written(tmp_path, LAYERS_AVERAGE.replace("return -Y / A", "return -Y / A / Y.shape[1]")))
+    assert ("linear_forward", "extra-batch-mean") in named(answer)
+    assert verdicts(answer)["cross_entropy"] == "pass"
+
+
+def test_a_loss_that_takes_labels_and_one_hot_rows_is_checked_with_both(tmp_path: Path) -> None:
+    assert verdicts(checked(written(tmp_path, BOTH_KINDS))) == {"SoftmaxWithLoss": "pass"}
+    for right in ("return (self.y - self.t) / len(self.t)", "return dx / len(self.t)"):
+        answer = checked(written(tmp_path, BOTH_KINDS.replace(right, right.partition(" / ")[0])))
+        assert named(answer) == {("SoftmaxWithLoss", "missing-batch-mean")}
+
+
+def test_a_small_constant_inside_a_logarithm_is_no_bug(tmp_path: Path) -> None:
+    answer = checked(written(tmp_path, BOTH_KINDS.replace("1e-12", "1e-7")))
+    assert verdicts(answer) == {"SoftmaxWithLoss": "pass"}
+    assert "constant 1e-07" in answer.checks[0].note
+
+
+# --- bugs ------------------------------------------------------------------------------------------
+
 BUGS = {
     "sign": (DENSE.replace("self.X.T @ dout", "-(self.X.T @ dout)"), "sign-flipped"),
     "upstream": (RETURNED.replace("np.dot(x.T, dout)", "np.dot(x.T, np.ones_like(dout))"), "upstream-ignored"),

@@ -14,6 +14,7 @@ import numpy as np
 from engine.diagnosis import examine
 from engine.filecheck.epsilons import epsilon, explained
 from engine.owncode.discover import Found, discover
+from engine.owncode.layers import OwnLayer
 from engine.owncode.load import load
 from engine.subject import Subject, SubjectError, SubjectReport
 from engine.verdicts import VERDICTS
@@ -89,8 +90,11 @@ def check_source(request: Request, tell: Callable[[FileAnswer], None]) -> None:
         problems += [text for text in found.problems if not (source.problem and "NameError" in text)]
         for subject in found.subjects:
             with blamed_problem(problems):
-                checks.append(answer(examine(subject), found, epsilon(source)))
-                problems += _nothing_seen(checks[-1], source.at(subject.name))
+                check = answer(examine(subject), found, epsilon(source))
+                if check.verdict == "unresolvable" and isinstance(subject, OwnLayer) and subject.refusal:
+                    raise SubjectError(subject.refusal)  # one sample tells nothing here: it was meant for a mini-batch
+                checks.append(check)
+                problems += _nothing_seen(check, source.at(subject.name))
             tell(FileAnswer(request.file, tuple(checks), tuple(problems)))
     except SubjectError as error:
         problems += [] if problems else [str(error)]  # what the top of the file lacks follows from why it failed

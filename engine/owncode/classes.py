@@ -164,6 +164,8 @@ def find_layers(
         if isinstance(layer, LayerFound) and not layer.decided and usual is not None:
             with suppress(SubjectError), within(seconds, source.path):  # it works by itself: a preference only
                 layer = _layer(source, builder, form, usual)
+        elif isinstance(layer, LayerFound) and usual is not None and layer.subject.setting.single > usual.single:
+            layer = SubjectError(layer.subject.refusal)  # the others take mini-batches: so should it
         if isinstance(layer, SubjectError) and (_derived(source, form.cls) or (_of_layers(form) and builder.blocks)):
             continue  # a base class that wants what only its children give; a network of layers that are checked
         yield layer
@@ -183,7 +185,7 @@ def blocks(found: list[LayerFound]) -> list[Any]:
 def convention(found: list[LayerFound]) -> Setting | None:
     """How the samples stand in most of the layers whose parameters tell."""
     decided = [f.subject.setting for f in found if f.decided]
-    counted = Counter((s.layout, s.only and s.batch == 1) for s in decided)
+    counted = Counter((s.layout, s.single) for s in decided)
     usual = counted.most_common(1)
     if not usual:
         return None
@@ -219,7 +221,7 @@ def _fed(source: Source, form: ClassForm, template: Template, usual: Setting | N
     if usual is not None:
         trials = [_as_usual(group, usual) for group in trials]
         trials = [group for group in trials if group]
-    results = working(trials, lambda setting: attempt(make, setting))
+    results, failures = working(trials, lambda setting: attempt(make, setting))
     if not template.slots:  # perhaps the first forward makes the parameters
         setting, (_, x, *_rest) = results[0]
         made = template.warmed(setting.give(x))
@@ -230,12 +232,14 @@ def _fed(source: Source, form: ClassForm, template: Template, usual: Setting | N
         subject.roles = influential(subject, x, y)
         choices.append((subject, independent(subject, x, y), gradients["x"].shape == x.shape))
     subject = chosen(choices)
+    if subject.setting.single and failures:
+        subject.refusal = str(furthest(failures))
     return LayerFound(form, subject, choices, made.instance, _missing_gradients(subject))
 
 
 def _as_usual(group: list[Setting], usual: Setting) -> list[Setting]:
     same = [s for s in group if s.layout == usual.layout]
-    return [s for s in same if (s.only and s.batch == 1) == usual.only]
+    return [s for s in same if s.single == usual.single]
 
 
 def number(form: ClassForm) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from engine.owncode.averages import settle_averages
 from engine.owncode.blame import blamed
@@ -53,17 +53,22 @@ def discover(source: Source, given: dict[str, Any], only: str = "", seconds: flo
     usual = convention([layer for layer in results if isinstance(layer, LayerFound)])
     for result in results:
         _note_layer(found, result)
-    others: list[tuple[str, Callable[[], Subject]]] = []
-    others += [(form.name, _class_finder(source, builder, form, usual)) for form in forms if form.family != "layer"]
-    others += [(pair.forward, _pair_finder(source, pair, usual)) for pair in taken]
     names = {name for pair in taken for name in (pair.forward, pair.backward)}
-    others += [(name, _both(source, name, usual)) for name in _double(source, names) if only in ("", name)]
-    for _, find in others:
+    finders = [_class_finder(source, builder, form) for form in forms if form.family != "layer"]
+    finders += [_both(source, name) for name in _double(source, names) if only in ("", name)]
+    of_pairs = [(_pair_kind(source, pair), pair) for pair in taken]
+    layers_first = [_pair_finder(source, pair, kind) for kind, pair in of_pairs if kind == "layer"]
+    finders += [_pair_finder(source, pair, kind) for kind, pair in of_pairs if kind != "layer"]
+    for find in layers_first + finders:
         try:
             with within(seconds, source.path):
-                found.subjects.append(find())
+                subject = find(usual)
         except SubjectError as error:
             found.problems.append(str(error))
+            continue
+        found.subjects.append(subject)
+        if usual is None and isinstance(subject, OwnLayer) and subject.copy().parameters:
+            usual = subject.setting  # how the samples stand; what follows keeps to it where it fits either way
     if not (found.subjects or found.problems):
         raise _nothing(source, only)
     _unused(builder, found, given)
@@ -80,9 +85,9 @@ def _note_layer(found: Found, result: LayerFound | SubjectError) -> None:
     found.subjects.append(result.subject)
     if result.problem:
         found.problems.append(result.problem)
-    setting = result.subject.setting
-    if setting.only and setting.batch == 1:
-        found.notes[result.subject.name] = "checked with one sample at a time: it takes no mini-batch"
+    if result.subject.setting.single:
+        why = f" ({result.subject.refusal})" if result.subject.refusal else ""
+        found.notes[result.subject.name] = f"checked with one sample at a time: it takes no mini-batch{why}"
 
 
 def _nothing(source: Source, only: str) -> SubjectError:
@@ -102,12 +107,15 @@ def _unused(builder: Builder, found: Found, given: dict[str, Any]) -> None:
 # --- classes that are no layers -------------------------------------------------------------------
 
 
-def _class_finder(source: Source, builder: Builder, form: ClassForm, usual: Setting | None) -> Callable[[], Subject]:
+Finder = Callable[[Setting | None], Subject]  # of how samples stand in the file, where that is known
+
+
+def _class_finder(source: Source, builder: Builder, form: ClassForm) -> Finder:
     if form.family == "model":
-        return lambda: find_model_class(source, builder, form)
+        return lambda usual: find_model_class(source, builder, form)
     if form.family == "loss":
-        return lambda: _loss_class(source, builder, form, usual)
-    return lambda: _derivative_class(source, builder, form, usual)
+        return lambda usual: _loss_class(source, builder, form, usual)
+    return lambda usual: _derivative_class(source, builder, form, usual)
 
 
 def _derivative_class(source: Source, builder: Builder, form: ClassForm, usual: Setting | None) -> OwnLayer:
@@ -138,23 +146,37 @@ def _loss_class(source: Source, builder: Builder, form: ClassForm, usual: Settin
 # --- functions ------------------------------------------------------------------------------------
 
 
-def _pair_finder(source: Source, pair: Pair, usual: Setting | None) -> Callable[[], Subject]:
+PairKind = Literal["derivative", "flag", "model", "loss", "layer"]
+
+
+def _pair_kind(source: Source, pair: Pair) -> PairKind:
+    """What two functions are, by their arguments."""
+    functions = source.own_functions
+    takes, gives = meanings(functions[pair.forward]), meanings(functions[pair.backward])
+    if pair.flag:
+        return "flag"
+    if "target" in gives and ("params" in gives or "cache" in gives or len(gives) > 2):
+        return "model"
+    if len(takes) == 2 and ("target" in takes or LOSSLIKE.search(pair.forward)):
+        return "loss"
+    return "derivative" if len(takes) == 1 and len(gives) == 1 else "layer"
+
+
+def _pair_finder(source: Source, pair: Pair, kind: PairKind) -> Finder:
     functions = source.own_functions
     forward, backward = functions[pair.forward], functions[pair.backward]
-    if pair.flag:
-        return lambda: find_derivative(
-            source, pair.forward, (pair.forward, pair.forward), forward,
-            lambda x: forward(x, **{pair.flag: True}), usual,
-        )  # fmt: skip
-    takes, gives = meanings(forward), meanings(backward)
-    whole = "target" in gives and ("params" in gives or "cache" in gives or len(gives) > 2)
-    if whole:
-        return lambda: find_model_functions(source, pair)
-    if len(takes) == 2 and ("target" in takes or LOSSLIKE.search(pair.forward)):
-        return lambda: _loss_pair(source, pair, usual)
-    if len(takes) == 1 and len(gives) == 1:
-        return lambda: find_derivative(source, pair.forward, (pair.forward, pair.backward), forward, backward, usual)
-    return lambda: find_function_layer(source, pair, usual)
+    names = (pair.forward, pair.forward if pair.flag else pair.backward)
+    if kind == "flag":
+        return lambda usual: find_derivative(
+            source, pair.forward, names, forward, lambda x: forward(x, **{pair.flag: True}), usual
+        )
+    if kind == "model":
+        return lambda usual: find_model_functions(source, pair)
+    if kind == "loss":
+        return lambda usual: _loss_pair(source, pair, usual)
+    if kind == "derivative":
+        return lambda usual: find_derivative(source, pair.forward, names, forward, backward, usual)
+    return lambda usual: find_function_layer(source, pair, usual)
 
 
 def _loss_pair(source: Source, pair: Pair, usual: Setting | None) -> OwnLoss:
@@ -210,11 +232,11 @@ def _double(source: Source, taken: set[str]) -> Iterator[str]:
             yield name
 
 
-def _both(source: Source, name: str, usual: Setting | None) -> Callable[[], Subject]:
+def _both(source: Source, name: str) -> Finder:
     function = source.own_functions[name]
 
     def make() -> tuple[Evaluate, Evaluate]:
         both = _evaluation(source, name, function)
         return lambda y, t: both(y, t)[0], lambda y, t: both(y, t)[1]
 
-    return lambda: feed(source, name, name, make, (source.at(name), source.at(name)), usual)
+    return lambda usual: feed(source, name, name, make, (source.at(name), source.at(name)), usual)

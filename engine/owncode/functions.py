@@ -83,7 +83,8 @@ def find_derivative(
 
 def _first(make: Callable[[Setting], OwnLayer], sizes: list[int], usual: Setting | None) -> OwnLayer:
     """The first setting that works, that of the file before others, with samples independent before others."""
-    found = [result for _, result in working(settings(sizes, sizes, []), lambda s: attempt(make, s))]
+    works, _ = working(settings(sizes, sizes, []), lambda s: attempt(make, s))
+    found = [result for _, result in works]
     subjects = [(subject, independent(subject, x, y)) for subject, x, y, _, _ in found]
     as_usual = [s for s, _ in subjects if usual is not None and s.setting.layout == usual.layout]
     chosen: OwnLayer = (as_usual or [s for s, alone in subjects if alone] or [subjects[0][0]])[0]

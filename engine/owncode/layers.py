@@ -55,6 +55,7 @@ class OwnLayer(Subject):
         self.name, self.form, self.make, self.setting = name, form, make, setting
         self.forward_name, self.backward_name = names  # with file and line, to begin a sentence with
         self.roles: set[str] | None = None  # of the parameters; None: all the worker has
+        self.refusal = ""  # why it cannot be run on a mini-batch, where it takes one sample at a time
         self.averages = False  # its parameter gradients are meant as means over the mini-batch
 
     def copy(self) -> OwnLayerCopy:

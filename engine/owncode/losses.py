@@ -159,13 +159,31 @@ def feed(
         subject = OwnLoss(name, make, setting, names)
         try:
             if _try(subject):
-                return _as_meant(source, subject, body)
+                return _with_the_kind_that_fails(_as_meant(source, subject, body))
             worked.append(subject)
         except UnfitError as failure:
             failures.append(failure)
     if worked:
         return _as_meant(source, worked[0], body)
     raise max(failures, key=lambda failure: failure.stage)
+
+
+def _with_the_kind_that_fails(subject: OwnLoss) -> OwnLoss:
+    """A loss that takes labels and one-hot rows alike is fed the kind whose gradient is wrong, if one is."""
+    if subject.setting.targets != "labels" or subject.setting.data.layout != "rows":
+        return subject
+    setting = replace(subject.setting, targets="onehot")
+    other = OwnLoss(subject.name, subject.make, setting, (subject.forward_name, subject.backward_name))
+    y, labels = subject.draw(np.random.default_rng(2), subject.setting.data.batch)
+    try:
+        with np.errstate(all="ignore"):
+            by_label = subject.copy().forward(y, labels)
+            by_row = other.copy().forward(y, np.eye(y.shape[-1])[labels])
+            if np.isclose(by_label, by_row, rtol=1e-9) and agreement(other) != "same":
+                return other
+    except (SubjectError, IndexError):
+        pass  # it takes labels alone
+    return subject
 
 
 def _settings(source: Source, name: str, body: str, usual: Setting | None) -> Iterator[LossSetting]:

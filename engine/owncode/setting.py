@@ -28,6 +28,11 @@ class Setting:
     domain: Domain = "normal"
     only: bool = False  # it takes this many samples and no other number
 
+    @property
+    def single(self) -> bool:
+        """Whether it takes one sample at a time and no mini-batch."""
+        return self.only and self.batch == 1
+
     def give(self, x: Array) -> Array:
         """Samples as rows, as the code wants them: a view, so that a change of the input is seen."""
         if self.layout == "bare":
@@ -83,10 +88,12 @@ def settings(sizes: Iterable[int], dimensions: Iterable[int], others: Iterable[i
     yield [Setting("bare", shape, 1, only=True) for shape in IMAGES]
 
 
-def working(groups: Iterable[list[Setting]], attempt: Callable[[Setting], Any]) -> list[tuple[Setting, Any]]:
+def working(
+    groups: Iterable[list[Setting]], attempt: Callable[[Setting], Any]
+) -> tuple[list[tuple[Setting, Any]], list[UnfitError]]:
     """The settings of the first group in which some work, with what the attempt gave; normal inputs before others.
 
-    Raises UnfitError: why the setting failed that came furthest, the likeliest among equals.
+    With them, why the settings before failed. Raises UnfitError where none works: the failure to tell.
     """
     failures: list[UnfitError] = []
     for group in groups:
@@ -102,7 +109,7 @@ def working(groups: Iterable[list[Setting]], attempt: Callable[[Setting], Any]) 
                     if failure.stage != NOT_FINITE:
                         break
         if found:
-            return found
+            return found, failures
     raise furthest(failures)
 
 
