@@ -125,27 +125,75 @@ def toggle_play(window: Window) -> None:
     window.session.toggle_play()
 
 
-@action("Step one &mini-batch", "&Run", "step-batch", ("Right", "Shift+F11"))
+@action("Play &backwards", "&Run", "play-back", ("Shift+Space",))
+def play_back(window: Window) -> None:
+    """Play backwards through the mini-batches that have been computed."""
+    window.session.play(back=True)
+
+
+@action("Next &epoch", "&Run", "", ("Ctrl+Right",), section=True)
+def step_epoch(window: Window) -> None:
+    """Compute the rest of the epoch."""
+    window.session.step("epoch")
+
+
+@action("Step &out: one mini-batch", "&Run", "step-batch", ("Right", "Shift+F11"))
 def step_batch(window: Window) -> None:
     """Compute the next mini-batch, or finish the one that is begun."""
-    window.session.step_batch()
+    window.session.step("batch")
 
 
-@action("Step one &phase", "&Run", "step-phase", ("Down", "F10"))
+@action("Step over: one &phase", "&Run", "step-phase", ("Down", "F10"))
 def step_phase(window: Window) -> None:
     """Compute the next operation: batch, one layer forward, loss, one layer backward, or update."""
-    window.session.step_phase()
+    window.session.step("phase")
 
 
-@action("Step &into a phase", "&Run", "step-into", ("Ctrl+Down", "F11"))
+@action("Step &into: one part", "&Run", "step-into", ("Ctrl+Down", "F11"))
 def step_part(window: Window) -> None:
-    """Compute the next part of an operation: grad_W, then grad_b, then grad_x."""
-    window.session.step_part()
+    """Compute the next part of an operation: grad_W, then grad_b, then grad_x; of a norm, first its mean."""
+    window.session.step("part")
+
+
+@action("R&un to the selected tensor", "&Run", "run-to", ("Ctrl+F10",))
+def step_to_selected(window: Window) -> None:
+    """Run to the next time that the selected tensor has been computed."""
+    window.session.step_to_selected()
+
+
+@action("Back one epoch", "&Run", "", ("Ctrl+Left",), section=True)
+def back_epoch(window: Window) -> None:
+    """Back to the end of the epoch before."""
+    window.session.step("epoch", back=True)
+
+
+@action("Back one mini-batch", "&Run", "step-batch-back", ("Left",))
+def back_batch(window: Window) -> None:
+    """Back to the end of the mini-batch before."""
+    window.session.step("batch", back=True)
+
+
+@action("Back one phase", "&Run", "step-phase-back", ("Up", "Shift+F10"))
+def back_phase(window: Window) -> None:
+    """Back to the operation before."""
+    window.session.step("phase", back=True)
+
+
+@action("Back one part", "&Run", "", ("Ctrl+Up", "Ctrl+F11"))
+def back_part(window: Window) -> None:
+    """Back to the part of an operation before."""
+    window.session.step("part", back=True)
+
+
+@action("Back to the selected tensor", "&Run", "", ("Ctrl+Shift+F10",))
+def back_to_selected(window: Window) -> None:
+    """Back to the last time that the selected tensor had been computed."""
+    window.session.step_to_selected(back=True)
 
 
 @action("&Restart with the same weights", "&Run", "restart", ("Home",), section=True)
 def restart(window: Window) -> None:
-    """Back to step 0 with the very weights this run began with."""
+    """A fork at step 0 with the very weights this run began with; what was computed before stays on its own path."""
     window.session.restart()
 
 

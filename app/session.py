@@ -12,12 +12,15 @@ from app.consent import Consent
 from app.link import EngineLink
 from app.live_history import LiveHistory
 from engine import protocol
+from engine.conditions import AnyCondition
 from engine.differences import Difference
-from engine.frames import Frame
+from engine.frames import Frame, Position
 from engine.gradcheck import Mode
+from engine.keyframes import DEFAULT_BUDGET
 from engine.layers.custom import own_files
 from engine.protocol import Built, WatchItem
 from engine.recipe import Recipe, only_live_fields_differ
+from engine.run import Stride
 from engine.shared import read_frame, read_history
 from engine.spec import RecipeError
 from engine.timeline import Timeline
@@ -49,6 +52,7 @@ class Session(QObject):
     shown = Signal(object)  # Frame: the cursor moved; panels draw
     recipe_changed = Signal(object)  # Recipe: an edit was made, undone, or taken back
     selected = Signal(object)  # Selection
+    hinted = Signal(object)  # tuple of Selection: cells to light for as long as something else is pointed at
     playing_changed = Signal(bool)
     said = Signal(str, bool)  # a sentence for the user, and whether something went wrong
     check_progressed = Signal(int, int)  # entries done, of how many
@@ -56,6 +60,10 @@ class Session(QObject):
     cell_told = Signal(object)  # Cell
     entry_told = Signal(object)  # Entry: what the last check made of it
     swept = Signal(object)  # Sweep: a tensor's error against h
+    paths_changed = Signal(object)  # Paths: forks, changes, keyframes
+    breaks_changed = Signal(object)  # tuple of BreakInfo
+    stopped = Signal(object)  # Stopped: at a breakpoint
+    terms_told = Signal(object)  # Terms: what an entry is made of
     adopted = Signal(object)  # Built: live fields changed; the same network, told anew
     fetching_changed = Signal(object)  # Fetching: how far the download is; None: nothing is being fetched
 
@@ -66,6 +74,7 @@ class Session(QObject):
         self._recipes = [recipe]  # undo is a list of recipes with a cursor
         self._cursor = 0
         self._edit_key: object = None
+        self._playing_back = False
         self._accepted = (recipe, 0)  # the recipe the engine trains by, and the cursor then
         self._lost_in_a_row = 0  # engines that ended before a network stood
         self._state: State | None = None
@@ -73,8 +82,14 @@ class Session(QObject):
         self._last_taken = 0.0
         self.network: Built | None = None
         self.frame: Frame | None = None
-        self.history = Timeline(["loss"])
+        self.histories: dict[int, Timeline] = {0: Timeline(["loss"])}  # the scalars of every fork by its number
+        self.paths: protocol.Paths | None = None
+        self.breaks: tuple[protocol.BreakInfo, ...] = ()
+        self.budget = DEFAULT_BUDGET  # bytes that the timeline may take
+        self.tip = Position(0, -1)  # the last position computed on the present path
+        self.compared: int | None = None  # the fork whose tensors were taken off those of the frame shown
         self.selection: Selection | None = None
+        self.hints: tuple[Selection, ...] = ()
         self.playing = False
         self.checking = False
         self.last_check: protocol.Checked | None = None
@@ -168,21 +183,23 @@ class Session(QObject):
 
     # --- stepping -----------------------------------------------------------------------------
 
-    def step_batch(self) -> None:
-        """Compute the next mini-batch, or the rest of the one that is begun."""
-        self._link.send(protocol.Step("batch"))
+    def step(self, what: Stride, *, back: bool = False) -> None:
+        """Compute the rest of, or the next: epoch, mini-batch, phase (one operation) or part; or go back to the last."""
+        self._link.send(protocol.Step(what, back))
 
-    def step_phase(self) -> None:
-        """Compute the next operation."""
-        self._link.send(protocol.Step("phase"))
+    def step_to_selected(self, *, back: bool = False) -> None:
+        """Step to the next time that the phase which computes the selected tensor has been computed, or to the last."""
+        network, selection = self.network, self.selection
+        info = network.tensors.get(selection.address) if network is not None and selection is not None else None
+        if network is None or info is None or info.made_by < 0:
+            self.said.emit("select a tensor that a phase computes, such as a gradient; then run to it", True)
+        else:
+            self._link.send(protocol.StepTo(network.phases[info.made_by], back))
 
-    def step_part(self) -> None:
-        """Compute the next part of an operation."""
-        self._link.send(protocol.Step("part"))
-
-    def play(self) -> None:
-        """Step on and on."""
-        self._link.send(protocol.Play(self.rate))
+    def play(self, *, back: bool = False) -> None:
+        """Step on and on, forwards or back."""
+        self._playing_back = back
+        self._link.send(protocol.Play(self.rate, back=back))
 
     def train(self, steps: int) -> None:
         """Step so many mini-batches at full speed, then pause."""
@@ -203,7 +220,7 @@ class Session(QObject):
         """Mini-batches a second while playing; None: as fast as can be."""
         self.rate = rate
         if self.playing:
-            self.play()
+            self.play(back=self._playing_back)
 
     def restart(self) -> None:
         """Back to step 0 with the same first weights; where no network ever stood, another attempt to build it."""
@@ -216,6 +233,91 @@ class Session(QObject):
         """Back to step 0 with weights drawn anew."""
         self.use(msgspec.structs.replace(self.recipe, weights_draw=self.recipe.weights_draw + 1))
 
+    # --- time ---------------------------------------------------------------------------------
+
+    @property
+    def history(self) -> Timeline:
+        """The scalars of every step of the path that the run is on."""
+        return self.histories[self.fork]
+
+    @property
+    def fork(self) -> int:
+        """The number of the path that the run is on."""
+        return self.paths.current if self.paths is not None else 0
+
+    def seek(self, step: int, phase: int | None = None) -> None:
+        """Show a mini-batch that has been computed before: whole, or up to the phase of this number."""
+        self._link.send(protocol.Seek(step, phase))
+
+    def edit(self, address: str, index: tuple[int, ...], value: float) -> None:
+        """Type over a cell of a parameter, of the mini-batch's inputs or labels; in the past, on a fork."""
+        self._link.send(protocol.EditCell(address, index, value))
+
+    def make_fork(self, name: str | None = None) -> None:
+        """Leave the path here."""
+        self._link.send(protocol.MakeFork(name))
+
+    def switch(self, fork: int, step: int | None = None) -> None:
+        """Go on with another fork: at the present step, or at `step`."""
+        self._link.send(protocol.Switch(fork, step))
+
+    def rename_fork(self, fork: int, name: str) -> None:
+        """Give a fork another name."""
+        self._link.send(protocol.RenameFork(fork, name))
+
+    def drop_fork(self, fork: int) -> None:
+        """Forget a fork."""
+        self._link.send(protocol.DropFork(fork))
+
+    def compare(self, fork: int | None) -> None:
+        """Show how tensors differ from those of another fork at the same position; None: show them as they are."""
+        self._link.send(protocol.Compare(fork))
+
+    def set_budget(self, budget: int) -> None:
+        """Bytes that the timeline may take."""
+        self.budget = budget
+        self._link.send(protocol.SetBudget(budget))
+
+    def add_break(self, condition: AnyCondition) -> None:
+        """Stop where this comes true."""
+        self._link.send(protocol.AddBreak(condition))
+
+    def enable_break(self, number: int, enabled: bool) -> None:
+        """Let a breakpoint stop, or not."""
+        self._link.send(protocol.EnableBreak(number, enabled))
+
+    def remove_break(self, number: int) -> None:
+        """Take a breakpoint away."""
+        self._link.send(protocol.RemoveBreak(number))
+
+    def _on_paths(self, event: protocol.Paths) -> None:
+        for fork in event.forks:
+            if fork.number not in self.histories:
+                past = self.histories.get(fork.parent)
+                columns = self.network.columns if self.network is not None else ["loss"]
+                self.histories[fork.number] = Timeline(columns, past, fork.shared if past is not None else 0)
+        for number in self.histories.keys() - {fork.number for fork in event.forks}:
+            del self.histories[number]
+        before = self.paths
+        self.paths = event
+        if before is not None and before.current != event.current:
+            self._forget_live(len(self.history))
+        self.paths_changed.emit(event)
+        for sentence in (event.trouble, event.notice):
+            if sentence and (before is None or sentence not in (before.trouble, before.notice)):
+                self.said.emit(sentence, True)
+
+    def _on_breaks(self, event: protocol.Breaks) -> None:
+        self.breaks = event.items
+        self.breaks_changed.emit(event.items)
+
+    def _on_stopped(self, event: protocol.Stopped) -> None:
+        """A breakpoint: look at the tensor that is the cause."""
+        self.said.emit(event.sentence, False)
+        if self.network is not None and event.tensor in self.network.tensors:
+            self.select(event.tensor)
+        self.stopped.emit(event)
+
     # --- looking ------------------------------------------------------------------------------
 
     def select(self, address: str, index: tuple[int, ...] | None = None) -> None:
@@ -224,6 +326,12 @@ class Session(QObject):
         if selection != self.selection:
             self.selection = selection
             self.selected.emit(selection)
+
+    def hint(self, cells: tuple[Selection, ...]) -> None:
+        """Light these cells, wherever their tensors are drawn; none: an empty tuple."""
+        if cells != self.hints:
+            self.hints = cells
+            self.hinted.emit(cells)
 
     def watch(self, who: object, items: tuple[WatchItem, ...]) -> None:
         """Say which tensors `who` wants in frames; none: an empty tuple."""
@@ -234,6 +342,13 @@ class Session(QObject):
     def ask_cell(self, address: str, index: tuple[int, ...]) -> None:
         """Ask for the exact value of one entry; `cell_told` brings it."""
         self._link.send(protocol.AskCell(address, index))
+
+    def ask_terms(self, address: str, index: tuple[int, ...]) -> None:
+        """Ask what one entry is made of, here; `terms_told` brings it."""
+        self._link.send(protocol.AskTerms(address, index))
+
+    def _on_terms(self, event: protocol.Terms) -> None:
+        self.terms_told.emit(event)
 
     def _send_watch(self) -> None:
         """Everything anybody watches, each tensor once, as finely as anybody wants it."""
@@ -315,6 +430,10 @@ class Session(QObject):
         self._send_watch()
         if self.live_every != 0:
             self._link.send(protocol.CheckLive(self.live_every))
+        if self.budget != DEFAULT_BUDGET:
+            self._link.send(protocol.SetBudget(self.budget))
+        if self.breaks:
+            self._link.send(protocol.KeepBreaks(self.breaks))
 
     def _state_to_go_on_from(self) -> State | None:
         """The state last saved, unless the network was edited since."""
@@ -329,9 +448,10 @@ class Session(QObject):
         self.last_check = None
         if event.step == 0:
             self._state = None  # what was saved belongs to the run before
-        if event.columns != self.history.columns or event.step > len(self.history):
-            self.history = Timeline(event.columns)
-        self.history.truncate(event.step)
+        history = Timeline(event.columns)
+        if event.columns == self.history.columns and event.step:  # a new engine goes on; the rows are still here
+            history.extend(self.history.rows(0, event.step))
+        self.histories, self.paths, self.compared = {0: history}, None, None
         self._forget_live(event.step)
         self.check_mode = proposed_mode(event, self.check_mode)
         if self.selection is None or self.selection.address not in event.tensors:
@@ -395,13 +515,11 @@ class Session(QObject):
     def _on_frameready(self, event: protocol.FrameReady) -> None:
         """Move the cursor, then let the next frame come, 60 times a second at most."""
         assert self.network is not None
-        if event.history_first <= len(self.history):
-            if event.history_first < len(self.history):
-                self._forget_live(event.history_first)
-            self.history.truncate(event.history_first)
-        else:  # a new engine goes on where the numbers of earlier steps were lost with the old one
-            self.history.skip_to(event.history_first)
-        self.history.extend(read_history(self._link.slots, event, len(self.history.columns)))
+        history = self.histories.get(event.history_fork)
+        if history is not None:
+            history.skip_to(event.history_first)  # where a new engine goes on, numbers of earlier steps may be lost
+            history.extend(read_history(self._link.slots, event, len(history.columns)))
+        self.tip, self.compared = event.tip, event.compared if event.compared >= 0 else None
         self._note_live(event.live)
         self.frame = read_frame(self._link.slots, event, self.network.phases, self.network.batches)
         self.shown.emit(self.frame)

@@ -35,6 +35,11 @@ RATES: tuple[tuple[str, float | None], ...] = (
     ("30 a second", 30.0),
     ("full speed", None),
 )
+BUTTONS = (
+    *("restart", "restart_with_new_weights", ""),
+    *("back_batch", "back_phase", "toggle_play", "step_phase", "step_batch", ""),
+    *("step_part", "step_to_selected"),
+)
 
 
 class Transport(QWidget):
@@ -47,7 +52,7 @@ class Transport(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(2, 4, 2, 8)
         row.setSpacing(6)
-        for name in ("restart", "restart_with_new_weights", "", "step_part", "step_phase", "toggle_play", "step_batch"):
+        for name in BUTTONS:
             if not name:
                 row.addSpacing(8)
                 continue

@@ -12,24 +12,28 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 
 from engine import protocol
-from engine.boundary import extent, is_plane
 from engine.checks import Checks
 from engine.datasets.background import BackgroundFetch
 from engine.frames import Phase
-from engine.protocol import DataInfo, LayerInfo, WatchItem
+from engine.describe import describe, describe_live
+from engine.keyframes import DEFAULT_BUDGET
+from engine.protocol import WatchItem
 from engine.recipe import Recipe, validated
 from engine.run import Run
 from engine.shared import FrameSlots, Packer, find_tensor
 from engine.spec import RecipeError
 from engine.subject import SubjectError
+from engine.timeline import RunError
 from engine.trainer import State
+from engine.travel import Travel
 
 log = logging.getLogger("nablascope.engine")
 
@@ -38,6 +42,8 @@ SAVE_EVERY = 2.0  # seconds between two states sent while playing
 BUILD_WITHIN = 60.0  # seconds that loading the data and drawing the weights may take
 QUIT_WITHIN = 0.2  # seconds that a download may take to stop at the end
 IDLE_WAIT = 0.2  # seconds the main loop sleeps at most, so that its beat goes on
+TELL_EVERY = 0.5  # seconds between two accounts of the timeline while playing
+BACK_WITHIN = 600  # frames that playing backwards through a whole run takes at full speed
 
 
 def line_of_own_code() -> str:
@@ -87,6 +93,10 @@ class Inbox:
         """The oldest command not taken yet."""
         return self._commands.popleft() if self._commands else None
 
+    def next_is(self, kind: type[protocol.Command]) -> bool:
+        """Whether the oldest command not taken yet is of a kind."""
+        return bool(self._commands) and isinstance(self._commands[0], kind)
+
     def wait(self, seconds: float) -> None:
         """Sleep until a command arrives, `seconds` at most."""
         if not self._commands:
@@ -118,6 +128,10 @@ class Host:
         self._rate: float | None = None
         self._due = 0.0
         self._goal: int | None = None  # the step at which playing ends by itself
+        self._back = False  # playing backwards
+        self._budget = DEFAULT_BUDGET
+        self._told_at = 0.0
+        self._travel = Travel(self._send)
         self._checks = Checks(self._send, self._be_busy)
         self._fetch: BackgroundFetch | None = None  # the download that `_waiting` waits for
         self._waiting: protocol.Use | None = None
@@ -146,7 +160,7 @@ class Host:
 
     def _obey(self, command: protocol.Command) -> None:
         """Carry one command out; whatever goes wrong in it becomes one sentence."""
-        handler = getattr(self, "_on_" + type(command).__name__.lower())
+        handler: Callable[[Any], None] = getattr(self, "_on_" + type(command).__name__.lower(), self._on_travel)
         if self._run is None and not isinstance(
             command,
             protocol.Use
@@ -155,6 +169,7 @@ class Host:
             | protocol.Quit
             | protocol.Watch
             | protocol.CheckLive
+            | protocol.SetBudget
             | protocol.Taken,
         ):
             return
@@ -165,6 +180,8 @@ class Host:
             work()
         except RecipeError as error:
             self._send(protocol.Refused(str(error)))
+        except RunError as error:
+            self._fail(str(error))
         except SubjectError as error:
             self._fail(f"own layer: {error}")
         except MemoryError:
@@ -195,9 +212,10 @@ class Host:
         except RecipeError:
             self._drop_fetch()  # the app goes back behind the recipe that waits
             raise
-        if self._run is not None and command.state is None and self._run.trainer.adopt(recipe):
+        if self._run is not None and command.state is None and self._run.adopt(recipe):
             self._drop_fetch()
             self._send(describe_live(self._run))
+            self._travel.tell()  # in the past it made a fork
         elif self._fetch is not None and self._fetch.data == recipe.data:
             self._waiting = command  # something else of the recipe changed: the download goes on
         else:
@@ -211,12 +229,21 @@ class Host:
         """A new run in place of the one before, which stays where this cannot be built."""
         self._be_busy(BUILD_WITHIN)
         try:
-            run = Run(recipe, state)
+            run = self._make_run(recipe, state)
         except MemoryError:
             raise RecipeError(
                 "there is not enough memory for this network; make it, its data or the mini-batch smaller"
             ) from None
         self._open(run)
+
+    def _make_run(self, recipe: Recipe, state: State | None = None) -> Run:
+        """A run with everything recorded."""
+        run = Run(recipe, state, budget=self._budget, health=True)
+        run.recorder.pulse = self._pulse
+        return run
+
+    def _pulse(self) -> None:
+        self._beat += 1
 
     def _open(self, run: Run) -> None:
         """Go on with another run."""
@@ -225,9 +252,10 @@ class Host:
         self._run = run
         self._checks.forget()
         run.trainer.needs_input_gradient = True
-        self._packer.history_sent = len(run.history)
+        self._packer.sent = {0: len(run.history)}
         self._unsaved = True
         self._send(describe(run))
+        self._travel.open(run)
         self._changed = True
 
     def _on_trust(self, command: protocol.Trust) -> None:
@@ -241,31 +269,57 @@ class Host:
         assert self._run is not None
         old = self._run.trainer
         self._be_busy(BUILD_WITHIN)
-        run = Run(old.recipe)
+        run = self._make_run(old.recipe)
         if run.trainer.network.same_tensors(old.network):
-            run = Run(old.recipe, old.state())
+            run = self._make_run(old.recipe, old.state())
         self._open(run)
 
     def _on_step(self, command: protocol.Step) -> None:
+        self._stand_still()
+        try:
+            self._travel.step(command)
+        finally:
+            self._arrived(checked=not command.back)
+
+    def _on_travel(self, command: protocol.Travelled) -> None:
+        """A command that moves the run in time, or changes its past."""
+        if isinstance(command, protocol.Seek) and self._inbox.next_is(protocol.Seek):
+            return  # the slider has moved on
+        self._stand_still()
+        try:
+            self._travel.obey(command)
+        finally:
+            self._arrived(checked=False)
+
+    def _stand_still(self) -> None:
         assert self._run is not None
         self._checks.drop()
         self._set_playing(False)
         self._run.trainer.needs_input_gradient = True
-        if command.what == "batch":
-            self._step_once(for_picture=True)
-        elif command.what == "phase":
-            self._run.step_phase()
-        else:
-            self._run.step_part()
-        if self._run.trainer.phase == Phase("update"):
+
+    def _arrived(self, checked: bool) -> None:
+        """The run is somewhere else, or has another past."""
+        assert self._run is not None
+        if checked and self._run.trainer.phase == Phase("update"):
             self._checks.after_step(self._run.trainer, by_hand=True)
+        self._travel.tell_hit()
+        self._travel.tell()
         self._moved()
+
+    def _on_setbudget(self, command: protocol.SetBudget) -> None:
+        self._budget = command.budget
+        if self._run is not None:
+            self._travel.obey(command)
+            self._travel.tell()
+
+    def _on_askterms(self, command: protocol.AskTerms) -> None:
+        self._travel.terms(command)
 
     def _on_play(self, command: protocol.Play) -> None:
         assert self._run is not None
         self._checks.drop()
-        self._rate, self._due = command.rate, 0.0
-        self._goal = None if command.steps is None else self._run.trainer.step_count + command.steps
+        self._rate, self._due, self._back = command.rate, 0.0, command.back
+        self._goal = None if command.steps is None else self._run.recorder.whole_steps + command.steps
         self._set_playing(True)
 
     def _on_pause(self, _: protocol.Pause) -> None:
@@ -273,6 +327,7 @@ class Host:
         if self._playing and not self._run.trainer.has_input_gradient:
             self._step_once(True)  # so that the picture one looks at now is whole
         self._set_playing(False)
+        self._travel.tell()
 
     def _on_restart(self, _: protocol.Restart) -> None:
         assert self._run is not None
@@ -280,8 +335,7 @@ class Host:
         self._set_playing(False)
         self._run.restart()
         self._checks.forget_live()
-        self._packer.history_sent = 0
-        self._moved()
+        self._arrived(checked=False)
 
     def _on_watch(self, command: protocol.Watch) -> None:
         self._watch = command.items
@@ -349,18 +403,33 @@ class Host:
             self._send(protocol.Playing(playing))
 
     def _step_once(self, for_picture: bool) -> None:
-        """One mini-batch; `for_picture`: back to the data itself, which only the screen wants."""
+        """The rest of the mini-batch; `for_picture`: back to the data itself, which only the screen wants."""
         assert self._run is not None
         self._run.trainer.needs_input_gradient = for_picture
-        with self._run.trainer.computing():
-            for _ in self._run.advance():
-                self._beat += 1
+        self._run.compute()
+        if self._travel.tell_hit():
+            self._set_playing(False)
 
     def _step_and_check(self, for_picture: bool) -> None:
         """One mini-batch, and the live check where it is due."""
         assert self._run is not None
         self._step_once(for_picture)
-        self._checks.after_step(self._run.trainer, by_hand=False)
+        if self._run.hit is None:
+            self._checks.after_step(self._run.trainer, by_hand=False)
+
+    def _play_back(self) -> None:
+        """One picture further back."""
+        assert self._run is not None
+        if self._rate is None and not self._credit:
+            self._inbox.wait(SLICE)
+            return
+        run, first = self._run, self._run.path.first_step
+        stride = 1 if self._rate is not None else 1 + len(run.history) // BACK_WITHIN
+        run.trainer.needs_input_gradient = True
+        run.seek(max(run.position.step - stride, first))
+        if run.position.step <= first:
+            self._set_playing(False)
+        self._moved()
 
     def _play_slice(self) -> None:
         """Step for a moment; the step whose picture is about to be sent goes back to the data itself."""
@@ -370,13 +439,19 @@ class Host:
                 self._inbox.wait(min(wait, IDLE_WAIT))
                 return
             self._due = max(self._due, time.perf_counter() - 0.1) + 1.0 / self._rate
+        if self._back:
+            self._play_back()
+            return
         if self._credit or self._rate is not None or self._left_to_go() <= 1:
             self._step_and_check(True)
         else:
             until = time.perf_counter() + SLICE
-            while not self._inbox and time.perf_counter() < until and self._left_to_go() > 1:
+            while self._playing and not self._inbox and time.perf_counter() < until and self._left_to_go() > 1:
                 self._step_and_check(False)
         self._moved()
+        if time.perf_counter() - self._told_at > TELL_EVERY:
+            self._travel.tell()
+            self._told_at = time.perf_counter()
         if self._left_to_go() <= 0:
             self._set_playing(False)
         if time.perf_counter() - self._saved_at > max(SAVE_EVERY, 100 * self._save_cost):
@@ -385,7 +460,7 @@ class Host:
     def _left_to_go(self) -> float:
         """How many steps are left until playing ends by itself."""
         assert self._run is not None
-        return math.inf if self._goal is None else self._goal - self._run.trainer.step_count
+        return math.inf if self._goal is None else self._goal - self._run.recorder.whole_steps
 
     def _moved(self) -> None:
         self._changed = self._unsaved = True
@@ -409,10 +484,20 @@ class Host:
 
     def _send_frame(self) -> None:
         assert self._run is not None
-        event = self._packer.pack(self._run, self._checks.report, self._watch, self._playing, self._checks.take_live())
+        run, travel = self._run, self._travel
+        minus = {}
+        if not self._playing:
+            try:
+                minus = travel.others(item.address for item in self._watch)
+            except RunError as error:
+                self._fail(str(error))
+        event = self._packer.pack(
+            run, self._checks.report, self._watch, self._playing, self._checks.take_live(), travel.timelines, minus
+        )
         self._credit = False
-        self._changed = self._packer.history_sent < len(self._run.history)
-        self._send(event)
+        self._changed = self._packer.is_behind(travel.timelines)
+        compared = travel.number(travel.compared) if minus and travel.compared is not None else -1
+        self._send(msgspec.structs.replace(event, fork=travel.number(run.path), compared=compared))
 
     # --- the gradient check -------------------------------------------------------------------
 
@@ -420,63 +505,6 @@ class Host:
         """A slice of the running check, or of the answer to a question about the last one."""
         if self._checks.work():
             self._changed = True
-
-
-def describe_live(run: Run) -> protocol.Adopted:
-    """The event that tells of live fields that changed: all that is said of the network and hangs on them."""
-    trainer, recipe = run.trainer, run.trainer.recipe
-    network, layers = trainer.network, []
-    for i, spec in enumerate(recipe.layers):
-        parameters = {slot.role: slot.parameter.shape for slot in network.slots_of(i)}
-        count = sum(slot.parameter.size for slot in network.slots_of(i))
-        title, caption = spec.label(), spec.caption(network.shapes[i])
-        into, out, costs = network.shapes[i], network.shapes[i + 1], spec.multiply_adds(network.shapes[i])
-        layers.append(LayerInfo(spec.kind(), title, caption, into, out, parameters, count, spec.formulas, costs))
-    return protocol.Adopted(
-        recipe=recipe,
-        layers=tuple(layers),
-        tensors=trainer.tensor_infos,
-        loss_formulas=recipe.loss.formulas,
-        update_formula=recipe.optimizer.formulas.get("update", ""),
-    )
-
-
-def describe_data(run: Run) -> DataInfo:
-    """What the screen says of the data."""
-    trainer = run.trainer
-    samples, size, count = trainer.samples, trainer.recipe.batch_size, len(trainer.x)
-    rest = count % size
-    dropped = rest if trainer.recipe.data.drop_last else 0
-    return DataInfo(
-        training=count,
-        validation=len(trainer.x_validation),
-        shape=trainer.network.shapes[0],
-        classes=samples.classes,
-        image_shape=samples.image_shape,
-        extent=extent(trainer) if is_plane(trainer) else None,
-        statistics=replace(samples, x=trainer.x, labels=trainer.labels, values=None).statistics(),
-        last_batch=rest if rest and not dropped else size,
-        left_out=dropped,
-    )
-
-
-def describe(run: Run) -> protocol.Built:
-    """The event that tells of a network that stands."""
-    trainer, live = run.trainer, describe_live(run)
-    return protocol.Built(
-        recipe=live.recipe,
-        layers=live.layers,
-        data=describe_data(run),
-        phases=tuple(trainer.all_phases),
-        tensors=live.tensors,
-        columns=run.history.columns,
-        loss_title=live.recipe.loss.title(),
-        loss_convention=live.recipe.loss.averaging,
-        loss_formulas=live.loss_formulas,
-        update_formula=live.update_formula,
-        batches=trainer.batches,
-        step=trainer.step_count,
-    )
 
 
 def crash_file(log_file: str | None) -> Path | None:

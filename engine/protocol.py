@@ -7,16 +7,29 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from engine.conditions import AnyCondition
 from engine.datasets import Statistics
 from engine.differences import Difference
-from engine.frames import Phase, TensorInfo
+from engine.frames import Phase, Position, TensorInfo
 from engine.gradcheck import Mode
 from engine.recipe import Recipe
+from engine.terms import Explanation
 from engine.trainer import State
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
     """A command or an event; its class name is its tag."""
+
+
+class BreakInfo(msgspec.Struct, frozen=True):
+    """A breakpoint as lists show it."""
+
+    condition: AnyCondition
+    title: str
+    enabled: bool = True
+    hits: int = 0
+    kind: str | None = None  # of the layer it speaks of
+    problem: str = ""  # a sentence where that layer is no more
 
 
 # --- commands: app → engine ---------------------------------------------------------------------
@@ -40,9 +53,24 @@ class Reload(Message, frozen=True):
 
 
 class Step(Message, frozen=True):
-    """Compute the rest of, or the next: mini-batch, phase, or part of a phase."""
+    """Compute the rest of, or the next: epoch, mini-batch, phase, or part of a phase; or go back to the one before."""
 
-    what: Literal["batch", "phase", "part"] = "batch"
+    what: Literal["epoch", "batch", "phase", "part"] = "batch"
+    back: bool = False
+
+
+class StepTo(Message, frozen=True):
+    """Step to the next time that a phase has been computed, or back to the last time."""
+
+    phase: Phase
+    back: bool = False
+
+
+class Seek(Message, frozen=True):
+    """Show a position that has been computed before: a mini-batch whole, or up to the phase of this number."""
+
+    step: int
+    phase: int | None = None
 
 
 class Play(Message, frozen=True):
@@ -50,6 +78,7 @@ class Play(Message, frozen=True):
 
     rate: float | None = None
     steps: int | None = None
+    back: bool = False
 
 
 class Pause(Message, frozen=True):
@@ -57,7 +86,78 @@ class Pause(Message, frozen=True):
 
 
 class Restart(Message, frozen=True):
-    """Back to step 0 with the same first weights."""
+    """Back to step 0 with the same first weights, on a fork."""
+
+
+class EditCell(Message, frozen=True):
+    """Type over a cell of a parameter, of the mini-batch's inputs or of its labels; in the past, on a fork."""
+
+    address: str
+    index: tuple[int, ...]
+    value: float
+
+
+class MakeFork(Message, frozen=True):
+    """Leave the path here; without a name it gets the next free one."""
+
+    name: str | None = None
+
+
+class Switch(Message, frozen=True):
+    """Go on with another fork: at the present step, or at `step`."""
+
+    fork: int
+    step: int | None = None
+
+
+class RenameFork(Message, frozen=True):
+    """Give a fork another name."""
+
+    fork: int
+    name: str
+
+
+class DropFork(Message, frozen=True):
+    """Forget a fork."""
+
+    fork: int
+
+
+class Compare(Message, frozen=True):
+    """Take the tensors of another fork at the same position off those of every frame at rest; None: as they are."""
+
+    fork: int | None = None
+
+
+class AddBreak(Message, frozen=True):
+    """Another breakpoint."""
+
+    condition: AnyCondition
+
+
+class EnableBreak(Message, frozen=True):
+    """Let the breakpoint of this number stop, or not."""
+
+    number: int
+    enabled: bool
+
+
+class RemoveBreak(Message, frozen=True):
+    """Take the breakpoint of this number away."""
+
+    number: int
+
+
+class KeepBreaks(Message, frozen=True):
+    """The breakpoints of a run before this one, in place of those there are."""
+
+    items: tuple[BreakInfo, ...]
+
+
+class SetBudget(Message, frozen=True):
+    """Bytes that the timeline may take."""
+
+    budget: int
 
 
 class WatchItem(msgspec.Struct, frozen=True):
@@ -80,6 +180,13 @@ class Taken(Message, frozen=True):
 
 class AskCell(Message, frozen=True):
     """Ask for the exact value of one entry."""
+
+    address: str
+    index: tuple[int, ...]
+
+
+class AskTerms(Message, frozen=True):
+    """Ask what one entry is made of, here."""
 
     address: str
     index: tuple[int, ...]
@@ -187,6 +294,7 @@ class Built(Message, frozen=True):
     update_formula: str
     batches: int
     step: int  # where it stands: 0, or the step of the state handed over
+    sources: tuple[tuple[str, ...], ...] = ()  # the tensors that each phase reads, by address
 
 
 class Adopted(Message, frozen=True):
@@ -265,12 +373,77 @@ class FrameReady(Message, frozen=True):
     history_rows: int
     history_offset: int
     live: tuple[LiveChecked, ...] = ()  # the live checks made since the last frame
+    fork: int = 0  # the path that the frame is of
+    history_fork: int = 0  # the path that the rows are of
+    tip: Position = Position(0, -1)  # the last position computed on the frame's path
+    compared: int = -1  # the fork whose tensors were taken off these; −1: none
 
 
 class Playing(Message, frozen=True):
     """Whether the engine is stepping on its own now."""
 
     playing: bool
+
+
+class ChangeInfo(msgspec.Struct, frozen=True, array_like=True):
+    """A change made in mid-run: where in time, and in words."""
+
+    step: int
+    phase: int
+    text: str
+
+
+class ForkInfo(msgspec.Struct, frozen=True):
+    """One path through time. A fork has the first `shared` steps in common with its parent."""
+
+    number: int
+    name: str
+    parent: int  # −1: none
+    start: Position  # where it leaves its parent
+    shared: int
+    first_step: int
+    tip: Position  # as far as it has been computed
+    changes: tuple[ChangeInfo, ...]
+    doubtful_from: int | None  # the first step that came out otherwise when it was replayed
+
+
+class Paths(Message, frozen=True):
+    """All paths of the run, and what the timeline holds of the present one."""
+
+    current: int
+    forks: tuple[ForkInfo, ...]
+    keyframes: tuple[int, ...]  # steps of the present path, thinned for the screen
+    nbytes: int
+    budget: int
+    notice: str = ""  # a sentence where the budget is too small
+    trouble: str = ""  # a sentence once a replay came out otherwise
+
+
+class Breaks(Message, frozen=True):
+    """All breakpoints, in the order of their numbers."""
+
+    items: tuple[BreakInfo, ...]
+
+
+class Stopped(Message, frozen=True):
+    """A breakpoint has stopped the run, at this position and tensor ("" where it waits for a phase)."""
+
+    number: int
+    sentence: str
+    tensor: str
+    step: int
+    phase: int
+
+
+class Terms(Message, frozen=True):
+    """What one entry is made of at a position; without an explanation, `why` is a sentence."""
+
+    address: str
+    index: tuple[int, ...]
+    step: int
+    phase: int
+    explanation: Explanation | None
+    why: str = ""
 
 
 class Cell(Message, frozen=True):
@@ -366,11 +539,15 @@ class Pong(Message, frozen=True):
     where: str = ""  # such as "homework.py, line 12"
 
 
-Asked: TypeAlias = Watch | Taken | AskCell | AskEntry | AskSweep | Ping
+Asked: TypeAlias = Watch | Taken | AskCell | AskEntry | AskSweep | AskTerms | Ping
 Done: TypeAlias = Step | Play | Pause | Restart | Check | CancelCheck | CheckLive
-Command: TypeAlias = Use | Trust | Reload | CancelFetch | Done | Asked | Quit
+Broken: TypeAlias = AddBreak | EnableBreak | RemoveBreak | KeepBreaks
+Forked: TypeAlias = EditCell | MakeFork | Switch | RenameFork | DropFork | Compare
+Travelled: TypeAlias = StepTo | Seek | SetBudget | Forked | Broken
+Command: TypeAlias = Use | Trust | Reload | CancelFetch | Done | Travelled | Asked | Quit
 Told: TypeAlias = Ready | Busy | Fetching | FetchEnded | Refused | Failed | Playing | Pong
-Event: TypeAlias = Told | Built | Adopted | FrameReady | Cell | CheckProgress | Checked | Entry | Sweep | Saved
+Placed: TypeAlias = FrameReady | Paths | Breaks | Stopped | Terms | Cell | Saved
+Event: TypeAlias = Told | Built | Adopted | Placed | CheckProgress | Checked | Entry | Sweep
 
 encode = msgspec.msgpack.Encoder().encode
 

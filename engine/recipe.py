@@ -127,6 +127,20 @@ def _live_step(old: Any, new: Any) -> bool:
     )
 
 
+def differences(old: Any, new: Any, path: str = "") -> list[str]:
+    """Where two recipes of the same kinds differ, such as "optimizer.lr 0.1 → 0.01"."""
+    if old == new:
+        return []
+    if isinstance(old, tuple) and isinstance(new, tuple) and len(old) == len(new):
+        pairs = [(f"{path}[{i}]", *pair) for i, pair in enumerate(zip(old, new, strict=True))]
+    elif isinstance(old, Spec) and type(old) is type(new):
+        names = [field.name for field in msgspec.structs.fields(old) if field.name != "name"]
+        pairs = [(f"{path}.{name}" if path else name, getattr(old, name), getattr(new, name)) for name in names]
+    else:
+        return [f"{path} {old} → {new}"]
+    return [text for where, before, after in pairs for text in differences(before, after, where)]
+
+
 def is_live(annotation: Any) -> bool:
     """Whether an annotated field is marked as changeable in mid-run."""
     return any(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from engine.forks import Change, Fork
 from engine.frames import Phase, Position
 from engine.health import Health
 from engine.keyframes import Keyframe, Keyframes
+from engine.recipe import Recipe
 from engine.timeline import Timeline
 from engine.trainer import Trainer
 
@@ -37,6 +38,7 @@ class Recorder:
         self._made = 0  # how many changes of the path have been made where we are
         self._undo: list[Undo] = []  # of the changes to the data among them
         self._last_phase = len(trainer.all_phases) - 1
+        self.pulse: Callable[[], None] = _nothing  # is called at every phase computed: a sign of life
         self.begin("main", self._first)
 
     def begin(self, name: str, keyframe: Keyframe) -> None:
@@ -68,6 +70,11 @@ class Recorder:
         return self.path.tip
 
     @property
+    def first_recipe(self) -> Recipe:
+        """The recipe that the run began with."""
+        return self._first.recipe
+
+    @property
     def nbytes(self) -> int:
         """The memory of keyframes and scalars."""
         return self.keyframes.nbytes + sum(fork.history.nbytes for fork in self.forks.values())
@@ -80,6 +87,7 @@ class Recorder:
             self._phases = self.trainer.phases()
         try:
             for phase in self._phases:
+                self.pulse()
                 if phase.kind == "update":
                     self._phases = None
                     self._note()
@@ -211,3 +219,7 @@ class Recorder:
             return
         self.path = self.forks[name] = root.leave(name, START, 0, 0)
         self.restore(self._first)
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""

@@ -63,19 +63,22 @@ class Run:
 
     def step(self) -> Frame:
         """Finish the mini-batch that is begun, or else compute the whole next one."""
-        return self._step(None)
+        self.compute()
+        return self.trainer.frame()
 
     step_out = step
 
     def step_phase(self) -> Frame:
         """Compute the rest of the present operation if one is begun, or else the next, with all its parts."""
-        return self._step(self._ends_operation)
+        self.compute(self._ends_operation)
+        return self.trainer.frame()
 
     def step_part(self) -> Frame:
         """Compute the next part of an operation (grad_W, grad_b, grad_x), or the next operation that has none."""
-        return self._step(lambda _: True)
+        self.compute(lambda _: True)
+        return self.trainer.frame()
 
-    def _step(self, is_enough: Callable[[Phase], bool] | None) -> Frame:
+    def compute(self, is_enough: Callable[[Phase], bool] | None = None) -> None:
         """Advance to the end of the mini-batch, or until it is enough, or to a breakpoint."""
         self.hit = None
         waiting = self.breakpoints.at_phases if self.breakpoints else []
@@ -89,7 +92,6 @@ class Run:
             self.hit = self.breakpoints.after_step(self.recorder, self.live_check)
         if self.recorder.path.doubtful_from is not None:
             self._say_trouble()
-        return self.trainer.frame()
 
     def _ends_operation(self, phase: Phase) -> bool:
         """Whether the phase that comes after this one in the mini-batch is another operation."""

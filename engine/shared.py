@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
@@ -14,6 +15,7 @@ from engine.gradcheck import Report
 from engine.protocol import FrameReady, LiveChecked, Packed, WatchItem
 from engine.run import Run
 from engine.tensorcheck import TensorReport
+from engine.timeline import Timeline
 
 SLOTS = 3
 SLOT_BYTES = 16 * 2**20
@@ -73,7 +75,7 @@ class Packer:
     def __init__(self, slots: FrameSlots) -> None:
         self._slots = slots
         self._next = 0
-        self.history_sent = 0
+        self.sent: dict[int, int] = {}  # rows of each fork's timeline that the app has
 
     def pack(
         self,
@@ -81,12 +83,17 @@ class Packer:
         report: Report | None,
         watch: tuple[WatchItem, ...],
         playing: bool,
-        live: tuple[LiveChecked, ...] = (),
+        live: tuple[LiveChecked, ...],
+        timelines: Mapping[int, Timeline],
+        minus: Mapping[str, NDArray[Any]],
     ) -> FrameReady:
-        """Write the present position's frame into the next slot and describe it."""
+        """Write the present position's frame into the next slot and describe it.
+
+        `timelines` are those of all forks by number, a past's before its fork's; `minus` what is taken off tensors.
+        """
         slot, self._next = self._next, (self._next + 1) % SLOTS
         trainer, frame = run.trainer, run.trainer.frame()
-        first, rows = self._pack_history(run, slot)
+        fork, first, rows = self._pack_history(timelines, slot)
         packed, offset = [], HISTORY_BYTES
         infos, now = trainer.tensor_infos, frame.position.phase
         for item in watch:
@@ -94,7 +101,7 @@ class Packer:
             if array is None:
                 continue
             with np.errstate(all="ignore"):
-                matrix = as_matrix(array)
+                matrix = as_matrix(array - minus[item.address] if item.address in minus else array)
                 if item.address not in PLANE:  # those come in the size asked for
                     matrix = reduce_extremes(matrix, item.rows, item.columns, holes=of_a_check(item.address))
                 if offset + matrix.size * 4 > SLOT_BYTES:
@@ -118,16 +125,28 @@ class Packer:
             history_rows=rows,
             history_offset=0,
             live=live,
+            history_fork=fork,
+            tip=run.recorder.tip,
         )
 
-    def _pack_history(self, run: Run, slot: int) -> tuple[int, int]:
-        """Write the rows not sent yet, as many as fit; returns the first one's number and how many."""
-        first = self.history_sent = min(self.history_sent, len(run.history))
-        most = HISTORY_BYTES // (8 * len(run.history.columns))
-        rows = run.history.rows(first, first + most)
+    def is_behind(self, timelines: Mapping[int, Timeline]) -> bool:
+        """Whether there are rows that were not sent yet."""
+        return any(self._sent(number, timeline) < len(timeline) for number, timeline in timelines.items())
+
+    def _sent(self, number: int, timeline: Timeline) -> int:
+        """How many rows of a fork the app has; those that it shares with its past come with that one's."""
+        return min(self.sent.get(number, timeline.shared), len(timeline))
+
+    def _pack_history(self, timelines: Mapping[int, Timeline], slot: int) -> tuple[int, int, int]:
+        """Write rows not sent yet, of one fork, as many as fit; returns which, the first row's number and how many."""
+        behind = [n for n, timeline in timelines.items() if self._sent(n, timeline) < len(timeline)]
+        number = behind[0] if behind else next(iter(timelines))
+        timeline = timelines[number]
+        first = self._sent(number, timeline)
+        rows = timeline.rows(first, first + HISTORY_BYTES // (8 * len(timeline.columns)))
         self._slots.view(slot, 0, rows.shape, np.float64)[...] = rows
-        self.history_sent += len(rows)
-        return first, len(rows)
+        self.sent[number] = first + len(rows)
+        return number, first, len(rows)
 
 
 def within_float32(matrix: NDArray[Any]) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.session import Session
 from engine.frames import Frame, Picture, as_matrix, reduce_extremes
-from engine.host import describe
+from engine.describe import describe
 from engine.protocol import Command, LiveChecked
 from engine.recipe import Recipe
 from engine.run import Run

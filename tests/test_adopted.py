@@ -15,7 +15,7 @@ from app.panels.inspector import InspectorPanel
 from app.panels.network import NetworkPanel
 from app.session import Session
 from app.transport import Transport
-from engine.host import describe_live
+from engine.describe import describe_live
 from engine.recipe import Recipe
 
 from panel_tools import Desk

@@ -205,7 +205,7 @@ def test_the_window_shows_the_badge_and_revealing_does_not_restart_the_run(
     with qtbot.waitSignal(session.adopted):
         window.bench.reveal_button.click()
     assert badge.text() == "✗ bug in 2 Dense"
-    session.step_batch()
+    session.step("batch")
     wait_for_step(qtbot, session, 41)
     assert len(session.history) == 41
 

@@ -295,7 +295,7 @@ def test_a_no_leaves_the_run_before_intact(session: Session, qtbot: QtBot, tmp_p
     session.use(with_own(session, written(tmp_path, DENSE)))
     assert said == ["homework.py was not allowed to run; the run before goes on"]
     assert session.recipe == before
-    session.step_batch()
+    session.step("batch")
     wait_for_step(qtbot, session, 5)
 
 
@@ -314,7 +314,7 @@ def test_a_saved_file_is_reloaded_where_the_run_stands(trusting: Session, qtbot:
     file.write_text(DENSE.replace("def forward", "def forwards("))
     qtbot.waitUntil(lambda: bool(said), timeout=5000)
     assert "homework.py, line 8: does not parse" in said[0]
-    trusting.step_batch()
+    trusting.step("batch")
     wait_for_step(qtbot, trusting, 7)
     watcher.deleteLater()
 
@@ -363,7 +363,7 @@ def test_whatever_own_code_does_the_window_says_what_and_where_and_goes_on(
         qtbot.waitUntil(lambda: session.frame is not None and session.network is not None, timeout=10_000)
         with qtbot.waitSignal(session.shown, timeout=10_000):
             session.use(digits)
-        session.step_batch()
+        session.step("batch")
         wait_for_step(qtbot, session, 1)
     finally:
         link.close()
@@ -373,7 +373,7 @@ def _stepped_until(session: Session, qtbot: QtBot, end: Callable[[], bool]) -> i
     """Step until something is said; how many steps were completed."""
     while not end():
         before = len(session.history)
-        session.step_batch()
+        session.step("batch")
         qtbot.waitUntil(lambda n=before: len(session.history) > n or end(), timeout=10_000)
     return len(session.history)
 

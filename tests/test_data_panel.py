@@ -22,7 +22,7 @@ from app.widgets.plane import Plane, belief_image, class_colours
 from app.widgets.thumbnails import Thumbnails
 from engine.boundary import beliefs, points
 from engine.frames import Frame, Picture, as_matrix
-from engine.host import describe
+from engine.describe import describe
 from engine.protocol import Built, FetchEnded, Fetching
 from engine.recipe import Recipe
 from engine.run import Run
@@ -520,7 +520,7 @@ def test_thumbnails_come_from_the_real_engine(session: Session, qtbot: QtBot) ->
     panel.build(session.network)
     panel.resize(300, 260)
     panel.show()
-    session.step_batch()
+    session.step("batch")
     wait_for_step(qtbot, session, 1)
     qtbot.waitUntil(lambda: len(panel.thumbnails._guesses) == 32, timeout=5000)
     run = Run(session.recipe)

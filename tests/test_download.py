@@ -74,14 +74,14 @@ def test_the_run_before_goes_on_while_the_data_is_fetched_and_the_new_one_follow
     want(running)
     wait_for_bytes(qtbot, running, 1000)
     assert running.fetching == Fetching(TEST_IMAGES, 1000, SIZE)
-    running.step_batch()
+    running.step("batch")
     wait_for_step(qtbot, running, 6)
     with qtbot.waitSignal(running.built, timeout=10_000):
         server.go_on.set()
     assert running.fetching is None
     assert running.network is not None
     assert (running.network.data.training, running.network.data.validation) == (270, 30)
-    running.step_batch()
+    running.step("batch")
     wait_for_step(qtbot, running, 1)
 
 
@@ -119,7 +119,7 @@ def test_cancel_works_at_once_and_leaves_run_and_bytes_where_they_are(
     ]
     np.testing.assert_array_equal(running.frame.tensors["0.W"].values, weights)  # type: ignore[union-attr]
     np.testing.assert_array_equal(running.history["loss"], losses)
-    running.step_batch()
+    running.step("batch")
     wait_for_step(qtbot, running, 6)
     assert part_of(tmp_path) == 1000
 
@@ -162,7 +162,7 @@ def test_undo_in_the_meantime_gives_the_download_up(running: Session, server: Fi
     running.undo()
     qtbot.waitUntil(lambda: running.fetching is None, timeout=1000)
     server.go_on.set()
-    running.step_batch()
+    running.step("batch")
     wait_for_step(qtbot, running, 6)
     qtbot.wait(300)
     assert running.recipe == before
@@ -185,7 +185,7 @@ def test_a_download_that_fails_is_one_sentence_and_the_run_before_goes_on(
     assert said.args[1] is True
     assert running.recipe == before
     assert running.fetching is None
-    running.step_batch()
+    running.step("batch")
     wait_for_step(qtbot, running, 6)
 
 

@@ -24,7 +24,7 @@ from app.widgets.flow_model import FlowModel, Row
 from app.widgets.flow_rulers import decade_limit, extreme, tensor_limit
 from app.widgets.flow_view import FlowView, full_index
 from engine.frames import Frame, Picture, TensorInfo, as_matrix, reduce_extremes
-from engine.host import describe
+from engine.describe import describe
 from engine.protocol import LayerInfo
 from engine.recipe import Recipe
 from engine.run import Run
@@ -125,7 +125,7 @@ def test_a_mini_batch_fills_every_tile_of_the_panel(qtbot, session: Session):
     panel.show()
     qtbot.waitUntil(lambda: session.frame is not None and "0.W" in session.frame.tensors)
     before = picture(panel.view)
-    session.step_batch()
+    session.step("batch")
     qtbot.waitUntil(lambda: session.frame is not None and session.frame.step == 1)
     model, after = panel.view.model, picture(panel.view)
     assert model is not None

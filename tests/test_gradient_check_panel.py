@@ -495,7 +495,7 @@ def test_every_control_has_a_name_and_a_tip(panel: GradientCheckPanel):
 
 def test_a_real_check_of_the_digits_passes_and_shows_pictures(session: Session, qtbot: QtBot):
     panel = shown(qtbot, session)
-    session.step_batch()
+    session.step("batch")
     wait_for_step(qtbot, session, 1)
     qtbot.mouseClick(panel.controls.check_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: panel.table.isVisible(), timeout=20_000)

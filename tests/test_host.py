@@ -44,8 +44,8 @@ def test_phase_by_phase_and_batch_by_batch_end_at_the_same_bits(session: Session
     count = len(session.network.phases)  # type: ignore[union-attr]
     for _ in range(count):
         with qtbot.waitSignal(session.shown):
-            session.step_part()
-    session.step_batch()
+            session.step("part")
+    session.step("batch")
     wait_for_step(qtbot, session, 2)
     run = Run(session.recipe)
     run.step()
@@ -89,7 +89,7 @@ def test_an_engine_that_dies_or_hangs_is_noticed_within_two_seconds_and_replaced
     wait_for_step(qtbot, session, 30)
     assert link.process_id != lost_process
     np.testing.assert_array_equal(session.history["loss"], loss)
-    session.step_batch()
+    session.step("batch")
     wait_for_step(qtbot, session, 31)
     run = Run(session.recipe)
     for _ in range(31):
@@ -99,7 +99,7 @@ def test_an_engine_that_dies_or_hangs_is_noticed_within_two_seconds_and_replaced
 
 
 def test_a_recipe_that_cannot_be_built_leaves_the_running_network_untouched(session: Session, qtbot: QtBot) -> None:
-    session.step_batch()
+    session.step("batch")
     wait_for_step(qtbot, session, 1)
     before = session.recipe
     layers = (*before.layers[:-1], msgspec.structs.replace(before.layers[-1], units=3))  # type: ignore[call-arg]
@@ -109,7 +109,7 @@ def test_a_recipe_that_cannot_be_built_leaves_the_running_network_untouched(sess
     assert "10 classes" in said.args[0]
     assert said.args[1] is True
     assert session.recipe == before
-    session.step_batch()
+    session.step("batch")
     wait_for_step(qtbot, session, 2)
 
 
@@ -118,7 +118,7 @@ def test_the_learning_rate_changes_in_mid_run_without_a_restart(session: Session
     wait_for_step(qtbot, session, 5)
     optimizer = msgspec.structs.replace(session.recipe.optimizer, lr=0.5)
     session.use(msgspec.structs.replace(session.recipe, optimizer=optimizer))
-    session.step_batch()
+    session.step("batch")
     wait_for_step(qtbot, session, 6)
     assert session.history["lr"].tolist() == pytest.approx([0.1] * 5 + [0.5])
 
@@ -142,13 +142,13 @@ def test_restart_goes_back_to_the_very_same_weights(session: Session, qtbot: QtB
 def test_new_weights_are_other_weights_on_the_same_data(session: Session, qtbot: QtBot) -> None:
     who = QObject()
     session.watch(who, (WatchItem("0.W"), WatchItem("data.x")))
-    session.step_batch()
+    session.step("batch")
     wait_for_step(qtbot, session, 1)
     qtbot.waitUntil(lambda: "0.W" in session.frame.tensors)  # type: ignore[union-attr]
     first = session.frame.tensors  # type: ignore[union-attr]
     with qtbot.waitSignal(session.built):
         session.restart_with_new_weights()
-    session.step_batch()
+    session.step("batch")
     wait_for_step(qtbot, session, 1)
     second = session.frame.tensors  # type: ignore[union-attr]
     assert np.abs(first["0.W"].values - second["0.W"].values).max() > 0.1
@@ -223,7 +223,7 @@ def test_an_engine_that_dies_of_one_network_goes_back_to_the_one_before(
         session.use(msgspec.structs.replace(deadly, batch_size=16))
     assert session.recipe == before
     assert any("ends whenever it builds" in sentence for sentence in said)
-    session.step_batch()
+    session.step("batch")
     wait_for_step(qtbot, session, 1)
 
 

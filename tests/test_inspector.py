@@ -252,7 +252,7 @@ def test_a_real_engine_tells_the_exact_cell_of_a_float64_network(session: Sessio
     with qtbot.waitSignal(session.built, timeout=10_000):
         session.use(msgspec.structs.replace(session.recipe, dtype="float64"))
     session.select("2.W", (3, 3))
-    session.step_batch()
+    session.step("batch")
     wait_for_step(qtbot, session, 1)
     qtbot.waitUntil(lambda: panel.cell_line.text().startswith("W[3, 3] = ") and "…" not in panel.cell_line.text())
 

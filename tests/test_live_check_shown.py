@@ -208,7 +208,7 @@ def test_a_right_network_is_checked_many_times_and_never_accused(session: Sessio
 
 def test_stepping_by_hand_checks_every_step(session: Session, qtbot: QtBot) -> None:
     for step in range(1, 6):
-        session.step_batch()
+        session.step("batch")
         wait_for_step(qtbot, session, step)
     assert session.live.steps.tolist() == [1, 2, 3, 4, 5]
 
@@ -217,7 +217,7 @@ def test_a_step_of_many_phases_is_checked_when_it_is_whole(session: Session, qtb
     for _ in session.network.phases:  # type: ignore[union-attr]
         assert not len(session.live)
         with qtbot.waitSignal(session.shown):
-            session.step_part()
+            session.step("part")
     assert session.live.steps.tolist() == [1]
 
 

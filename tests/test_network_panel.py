@@ -18,7 +18,7 @@ from app.session import Session
 from engine import protocol
 from engine.datasets import DataSpec
 from engine.frames import Frame, Phase, Position
-from engine.host import describe
+from engine.describe import describe
 from engine.layers import KINDS
 from engine.layers.activations import ReLU, Tanh
 from engine.layers.dense import Dense

@@ -105,7 +105,7 @@ def test_the_position_line_names_the_part_just_computed(window: Window, qtbot: Q
 def test_a_recipe_that_cannot_be_read_is_one_sentence_and_loses_nothing(
     window: Window, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    window.session.step_batch()
+    window.session.step("batch")
     wait_for_step(qtbot, window.session, 1)
     before = window.session.recipe
     bad = tmp_path / "bad.json"
@@ -179,7 +179,7 @@ def test_stop_works_while_training_and_training_can_go_on(window: Window, qtbot:
     assert "stopped" in window.message.text()
     assert not window.session.playing
     step = window.session.network.step  # type: ignore[union-attr]
-    window.session.step_batch()
+    window.session.step("batch")
     wait_for_step(qtbot, window.session, step + 1)
 
 

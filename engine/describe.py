@@ -1,0 +1,67 @@
+"""What is told of a network that stands: its layers, its data, its phases and tensors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engine import protocol
+from engine.boundary import extent, is_plane
+from engine.protocol import DataInfo, LayerInfo
+from engine.run import Run
+
+
+def describe_live(run: Run) -> protocol.Adopted:
+    """The event that tells of live fields that changed: all that is said of the network and hangs on them."""
+    trainer, recipe = run.trainer, run.trainer.recipe
+    network, layers = trainer.network, []
+    for i, spec in enumerate(recipe.layers):
+        parameters = {slot.role: slot.parameter.shape for slot in network.slots_of(i)}
+        count = sum(slot.parameter.size for slot in network.slots_of(i))
+        title, caption = spec.label(), spec.caption(network.shapes[i])
+        into, out, costs = network.shapes[i], network.shapes[i + 1], spec.multiply_adds(network.shapes[i])
+        layers.append(LayerInfo(spec.kind(), title, caption, into, out, parameters, count, spec.formulas, costs))
+    return protocol.Adopted(
+        recipe=recipe,
+        layers=tuple(layers),
+        tensors=trainer.tensor_infos,
+        loss_formulas=recipe.loss.formulas,
+        update_formula=recipe.optimizer.formulas.get("update", ""),
+    )
+
+
+def describe_data(run: Run) -> DataInfo:
+    """What the screen says of the data."""
+    trainer = run.trainer
+    samples, size, count = trainer.samples, trainer.recipe.batch_size, len(trainer.x)
+    rest = count % size
+    dropped = rest if trainer.recipe.data.drop_last else 0
+    return DataInfo(
+        training=count,
+        validation=len(trainer.x_validation),
+        shape=trainer.network.shapes[0],
+        classes=samples.classes,
+        image_shape=samples.image_shape,
+        extent=extent(trainer) if is_plane(trainer) else None,
+        statistics=replace(samples, x=trainer.x, labels=trainer.labels, values=None).statistics(),
+        last_batch=rest if rest and not dropped else size,
+        left_out=dropped,
+    )
+
+
+def describe(run: Run) -> protocol.Built:
+    """The event that tells of a network that stands."""
+    trainer, live = run.trainer, describe_live(run)
+    return protocol.Built(
+        recipe=live.recipe,
+        layers=live.layers,
+        data=describe_data(run),
+        phases=tuple(trainer.all_phases),
+        tensors=live.tensors,
+        columns=run.history.columns,
+        loss_title=live.recipe.loss.title(),
+        loss_convention=live.recipe.loss.averaging,
+        loss_formulas=live.loss_formulas,
+        update_formula=live.update_formula,
+        batches=trainer.batches,
+        step=trainer.step_count,
+    )

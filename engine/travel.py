@@ -1,0 +1,243 @@
+"""What the app asks of a run's time: to seek, step back, edit, fork, and stop at breakpoints; and how that is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from engine import protocol
+from engine.breakpoints import Breakpoint
+from engine.checks import describe_live_check
+from engine.edits import Edit
+from engine.forks import Fork
+from engine.frames import Array
+from engine.livecheck import LiveCheck
+from engine.protocol import BreakInfo, ChangeInfo, ForkInfo
+from engine.recipe import Recipe, differences
+from engine.run import Run
+from engine.timeline import RunError, Timeline
+from engine.trainer import Trainer
+
+MOST_KEYFRAMES = 1000  # that are told of; a screen has no more pixels
+
+
+class Travel:
+    """Carries out the commands that move a run in time or change its past; each raises RunError, one sentence.
+
+    Forks are told of by numbers that stay when they are renamed.
+    """
+
+    def __init__(self, send: Callable[[protocol.Event], None]) -> None:
+        self._send = send
+        self._breaks: tuple[BreakInfo, ...] = ()
+        self.compared: Fork | None = None
+
+    def open(self, run: Run) -> None:
+        """Another run stands; breakpoints go on with it."""
+        self.run = run
+        self._numbers: dict[Fork, int] = {}
+        self._told: protocol.Paths | None = None
+        self._live = LiveCheck(1)
+        self.compared = None
+        run.live_check = self._wrong_gradient
+        self._keep(self._breaks)
+        self.tell()
+
+    def obey(self, command: protocol.Travelled) -> None:
+        """Carry one command out."""
+        getattr(self, "_on_" + type(command).__name__.lower())(command)
+
+    # --- moving -----------------------------------------------------------------------------------
+
+    def step(self, command: protocol.Step) -> None:
+        """One stride forwards or back."""
+        run = self.run
+        if command.back:
+            run.step_back(command.what)
+        elif command.what == "epoch":
+            run.run_to("epoch")
+        else:
+            {"batch": run.step, "phase": run.step_phase, "part": run.step_part}[command.what]()
+
+    def _on_stepto(self, command: protocol.StepTo) -> None:
+        if command.back:
+            self.run.run_back_to(command.phase)
+        else:
+            self.run.run_to(command.phase)
+
+    def _on_seek(self, command: protocol.Seek) -> None:
+        self.run.seek(command.step, command.phase)
+
+    # --- changes and forks ------------------------------------------------------------------------
+
+    def _on_editcell(self, command: protocol.EditCell) -> None:
+        self.run.edit(command.address, command.index, command.value)
+
+    def _on_makefork(self, command: protocol.MakeFork) -> None:
+        self.run.fork(command.name)
+
+    def _on_switch(self, command: protocol.Switch) -> None:
+        self.run.switch(self._fork(command.fork).name, command.step)
+
+    def _on_renamefork(self, command: protocol.RenameFork) -> None:
+        self.run.rename_fork(self._fork(command.fork).name, command.name)
+
+    def _on_dropfork(self, command: protocol.DropFork) -> None:
+        fork = self._fork(command.fork)
+        self.run.drop_fork(fork.name)
+        self._numbers.pop(fork)
+        if self.compared is fork:
+            self.compared = None
+
+    def _on_compare(self, command: protocol.Compare) -> None:
+        fork = None if command.fork is None else self._fork(command.fork)
+        self.compared = None if fork is self.run.path else fork
+
+    def _on_setbudget(self, command: protocol.SetBudget) -> None:
+        self.run.set_budget(command.budget)
+
+    def _fork(self, number: int) -> Fork:
+        """The fork of a number. Raises RunError."""
+        found = next((fork for fork in self.run.forks.values() if self.number(fork) == number), None)
+        if found is None:
+            raise RunError("that fork has been dropped already; choose one of the list")
+        return found
+
+    def number(self, fork: Fork) -> int:
+        """The number a fork is told of by, given when first asked for."""
+        return self._numbers.setdefault(fork, max(self._numbers.values(), default=-1) + 1)
+
+    @property
+    def timelines(self) -> dict[int, Timeline]:
+        """The scalars of every fork by its number, those of a fork's past before its own."""
+        return {self.number(fork): fork.history for fork in self.run.forks.values()}
+
+    def others(self, addresses: Iterable[str]) -> dict[str, Array]:
+        """The tensors of the fork that is compared with, at the present position; none where nothing is compared."""
+        if self.compared is None or self.compared is self.run.path:
+            return {}
+        try:
+            return self.run.tensors_of(self.compared.name, addresses)
+        except RunError:
+            self.compared = None
+            raise
+
+    # --- breakpoints ------------------------------------------------------------------------------
+
+    def _on_addbreak(self, command: protocol.AddBreak) -> None:
+        self.run.breakpoints.add(command.condition)
+
+    def _on_enablebreak(self, command: protocol.EnableBreak) -> None:
+        self.run.breakpoints.enable(self._break(command.number), command.enabled)
+
+    def _on_removebreak(self, command: protocol.RemoveBreak) -> None:
+        self.run.breakpoints.remove(self._break(command.number))
+
+    def _on_keepbreaks(self, command: protocol.KeepBreaks) -> None:
+        for found in list(self.run.breakpoints):
+            self.run.breakpoints.remove(found)
+        self._keep(command.items)
+
+    def _keep(self, items: Iterable[BreakInfo]) -> None:
+        for item in items:
+            self.run.breakpoints.keep(Breakpoint(item.condition, item.enabled, item.hits, item.kind))
+
+    def _break(self, number: int) -> Breakpoint:
+        """The breakpoint of a number. Raises RunError."""
+        all_of_them = list(self.run.breakpoints)
+        if not 0 <= number < len(all_of_them):
+            raise RunError("that breakpoint has been removed already; choose one of the list")
+        return all_of_them[number]
+
+    def _wrong_gradient(self, trainer: Trainer) -> str:
+        """The gradient that the live check finds wrong in the step just done, by address; "" where none is."""
+        found = describe_live_check(self._live.check(trainer), trainer)
+        return (found.tensor or "loss.grad_y") if found.verdict == "fail" else ""
+
+    # --- telling ----------------------------------------------------------------------------------
+
+    def tell(self) -> None:
+        """Tell of paths and breakpoints where they are others than before."""
+        run = self.run
+        paths = protocol.Paths(
+            current=self.number(run.path),
+            forks=tuple(self._info(fork) for fork in run.forks.values()),
+            keyframes=self._keyframes(),
+            nbytes=run.nbytes,
+            budget=run.recorder.keyframes.budget,
+            notice=run.notice,
+            trouble=run.trouble,
+        )
+        if paths != self._told:
+            self._told = paths
+            self._send(paths)
+        self._tell_breaks()
+
+    def _tell_breaks(self) -> None:
+        breakpoints = self.run.breakpoints
+        items = tuple(
+            BreakInfo(b.condition, b.title, b.enabled, b.hits, b.kind, breakpoints.problem(b)) for b in breakpoints
+        )
+        if items != self._breaks:
+            self._breaks = items
+            self._send(protocol.Breaks(items))
+
+    def tell_hit(self) -> bool:
+        """Tell of the breakpoint that the last step stopped at; whether there was one."""
+        hit = self.run.hit
+        if hit is None:
+            return False
+        self._tell_breaks()
+        number = next(i for i, known in enumerate(self.run.breakpoints) if known is hit.breakpoint)
+        self._send(protocol.Stopped(number, hit.sentence, hit.tensor, *hit.position))
+        return True
+
+    def _info(self, fork: Fork) -> ForkInfo:
+        parent = -1 if fork.past is None else self.number(fork.past)
+        tip = self.run.recorder.tip if fork is self.run.path else fork.tip
+        return ForkInfo(
+            number=self.number(fork),
+            name=fork.name,
+            parent=parent,
+            start=fork.start,
+            shared=fork.shared,
+            first_step=fork.first_step,
+            tip=tip,
+            changes=tuple(describe_changes(fork, self.run.recorder.first_recipe)),
+            doubtful_from=fork.doubtful_from,
+        )
+
+    def _keyframes(self) -> tuple[int, ...]:
+        """Steps with a keyframe on the present path."""
+        steps: list[int] = []
+        limit: float = np.inf
+        for fork in self.run.path.line():
+            steps += [k.step for k in fork.keyframes if k.step <= limit]
+            limit = min(limit, fork.shared)
+        every = -(-len(steps) // MOST_KEYFRAMES) or 1
+        return tuple(sorted(steps)[::every])
+
+    def terms(self, command: protocol.AskTerms) -> None:
+        """Tell what one entry is made of."""
+        from engine.explain import explain
+
+        run, found, why = self.run, None, ""
+        try:
+            with run.trainer.computing():
+                found = explain(run.trainer, command.address, command.index)
+        except ValueError as error:
+            why = str(error)
+        position = run.recorder.here
+        self._send(protocol.Terms(command.address, command.index, *position, found, why))
+
+
+def describe_changes(fork: Fork, recipe: Recipe) -> Iterator[ChangeInfo]:
+    """Every change made on a path, its past's too, in words; `recipe` is the one it began with."""
+    for change in fork.changes:
+        if isinstance(change, Edit):
+            text = f"{change.address} [{', '.join(map(str, change.index))}] = {change.value:g}"
+        else:
+            text = ", ".join(differences(recipe, change.recipe)) or "name changed"
+            recipe = change.recipe
+        yield ChangeInfo(change.at.step, change.at.phase, text)
