@@ -53,8 +53,10 @@ class LiveHistory:
         return np.asarray(self.steps[self.verdicts == FAIL])
 
     def extend(self, rows: Iterable[LiveChecked]) -> None:
-        """Add what was checked since."""
+        """Add what was checked since; of a step that is computed again, what was said first stays."""
         for row in rows:
+            if self.last is not None and row.step <= self.last.step:
+                continue
             if self._length == MOST:
                 self._thin()
             place = self._length

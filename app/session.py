@@ -83,7 +83,10 @@ class Session(QObject):
         self.network: Built | None = None
         self.frame: Frame | None = None
         self.histories: dict[int, Timeline] = {0: Timeline(["loss"])}  # the scalars of every fork by its number
+        self.fork = 0  # the number of the path that the run is on
         self.paths: protocol.Paths | None = None
+        self._runs: dict[int, Built] = {}  # what was told of each run by its number
+        self._new_engine = True
         self.breaks: tuple[protocol.BreakInfo, ...] = ()
         self.budget = DEFAULT_BUDGET  # bytes that the timeline may take
         self.tip = Position(0, -1)  # the last position computed on the present path
@@ -184,7 +187,7 @@ class Session(QObject):
     # --- stepping -----------------------------------------------------------------------------
 
     def step(self, what: Stride, *, back: bool = False) -> None:
-        """Compute the rest of, or the next: epoch, mini-batch, phase (one operation) or part; or go back to the last."""
+        """Compute the rest of, or the next: epoch, mini-batch, phase (an operation) or part; or go back to the last."""
         self._link.send(protocol.Step(what, back))
 
     def step_to_selected(self, *, back: bool = False) -> None:
@@ -240,11 +243,6 @@ class Session(QObject):
         """The scalars of every step of the path that the run is on."""
         return self.histories[self.fork]
 
-    @property
-    def fork(self) -> int:
-        """The number of the path that the run is on."""
-        return self.paths.current if self.paths is not None else 0
-
     def seek(self, step: int, phase: int | None = None) -> None:
         """Show a mini-batch that has been computed before: whole, or up to the phase of this number."""
         self._link.send(protocol.Seek(step, phase))
@@ -258,7 +256,10 @@ class Session(QObject):
         self._link.send(protocol.MakeFork(name))
 
     def switch(self, fork: int, step: int | None = None) -> None:
-        """Go on with another fork: at the present step, or at `step`."""
+        """Go on with another fork: at the present step, or at `step`. That of another run brings its recipe back."""
+        info = next((f for f in self.paths.forks if f.number == fork), None) if self.paths is not None else None
+        if info is not None and self.network is not None and info.run != self.network.run:
+            self.use(self._runs[info.run].recipe)
         self._link.send(protocol.Switch(fork, step))
 
     def rename_fork(self, fork: int, name: str) -> None:
@@ -293,15 +294,15 @@ class Session(QObject):
     def _on_paths(self, event: protocol.Paths) -> None:
         for fork in event.forks:
             if fork.number not in self.histories:
-                past = self.histories.get(fork.parent)
-                columns = self.network.columns if self.network is not None else ["loss"]
-                self.histories[fork.number] = Timeline(columns, past, fork.shared if past is not None else 0)
+                past = self.histories.get(fork.parent) if fork.shared else None
+                self.histories[fork.number] = Timeline(self._runs[fork.run].columns, past, fork.shared)
         for number in self.histories.keys() - {fork.number for fork in event.forks}:
             del self.histories[number]
-        before = self.paths
-        self.paths = event
-        if before is not None and before.current != event.current:
-            self._forget_live(len(self.history))
+        before, left = self.paths, self.fork
+        self.paths, self.fork = event, event.current
+        if left != self.fork:
+            info = next(fork for fork in event.forks if fork.number == self.fork)
+            self._forget_live(info.shared if info.parent == left else 0)
         self.paths_changed.emit(event)
         for sentence in (event.trouble, event.notice):
             if sentence and (before is None or sentence not in (before.trouble, before.notice)):
@@ -422,6 +423,7 @@ class Session(QObject):
 
     def _on_ready(self, _: protocol.Ready) -> None:
         """A new engine: tell it everything."""
+        self._new_engine = True
         if self._lost_in_a_row > 1:
             self._take_back("the engine ends whenever it builds this network; this is the last one that stood")
         wanted = self._lost_in_a_row <= MOST_LOST and self._link.first_recipe != self.recipe
@@ -448,10 +450,15 @@ class Session(QObject):
         self.last_check = None
         if event.step == 0:
             self._state = None  # what was saved belongs to the run before
-        history = Timeline(event.columns)
-        if event.columns == self.history.columns and event.step:  # a new engine goes on; the rows are still here
-            history.extend(self.history.rows(0, event.step))
-        self.histories, self.paths, self.compared = {0: history}, None, None
+        if self._new_engine:  # it knows of no path but this one, whose rows are still here
+            history = Timeline(event.columns)
+            if event.columns == self.history.columns:
+                history.extend(self.history.rows(0, event.step))
+            self.histories, self.paths, self._runs = {event.fork: history}, None, {}
+        self._new_engine, self.compared = False, None
+        self._runs[event.run] = event
+        self.fork = event.fork
+        self.histories.setdefault(event.fork, Timeline(event.columns))
         self._forget_live(event.step)
         self.check_mode = proposed_mode(event, self.check_mode)
         if self.selection is None or self.selection.address not in event.tensors:

@@ -22,8 +22,9 @@ import numpy as np
 from engine import protocol
 from engine.checks import Checks
 from engine.datasets.background import BackgroundFetch
-from engine.frames import Phase
 from engine.describe import describe, describe_live
+from engine.frames import Phase
+from engine.kept_runs import KeptRuns
 from engine.keyframes import DEFAULT_BUDGET
 from engine.protocol import WatchItem
 from engine.recipe import Recipe, validated
@@ -131,7 +132,8 @@ class Host:
         self._back = False  # playing backwards
         self._budget = DEFAULT_BUDGET
         self._told_at = 0.0
-        self._travel = Travel(self._send)
+        self._runs = KeptRuns()
+        self._travel = Travel(self._send, self._runs)
         self._checks = Checks(self._send, self._be_busy)
         self._fetch: BackgroundFetch | None = None  # the download that `_waiting` waits for
         self._waiting: protocol.Use | None = None
@@ -226,8 +228,13 @@ class Host:
                 self._build(recipe, command.state)
 
     def _build(self, recipe: Recipe, state: State | None) -> None:
-        """A new run in place of the one before, which stays where this cannot be built."""
+        """A new run in place of the one before, which stays where this cannot be built; or one that was left."""
         self._be_busy(BUILD_WITHIN)
+        left = None if state is not None else self._runs.of(recipe)
+        if left is not None:
+            left.adopt(recipe)
+            self._open(left)
+            return
         try:
             run = self._make_run(recipe, state)
         except MemoryError:
@@ -238,7 +245,7 @@ class Host:
 
     def _make_run(self, recipe: Recipe, state: State | None = None) -> Run:
         """A run with everything recorded."""
-        run = Run(recipe, state, budget=self._budget, health=True)
+        run = Run(recipe, state, budget=self._budget, health=True, name=self._runs.next_name())
         run.recorder.pulse = self._pulse
         return run
 
@@ -252,9 +259,13 @@ class Host:
         self._run = run
         self._checks.forget()
         run.trainer.needs_input_gradient = True
-        self._packer.sent = {0: len(run.history)}
+        new = run not in self._runs
+        self._runs.add(run, self._budget)
+        if new:
+            self._packer.sent[self._travel.number(run.path)] = len(run.history)
         self._unsaved = True
-        self._send(describe(run))
+        numbers = {"run": self._runs.number(run), "fork": self._travel.number(run.path)}
+        self._send(msgspec.structs.replace(describe(run), **numbers))
         self._travel.open(run)
         self._changed = True
 
@@ -272,6 +283,7 @@ class Host:
         run = self._make_run(old.recipe)
         if run.trainer.network.same_tensors(old.network):
             run = self._make_run(old.recipe, old.state())
+        self._runs.drop(self._run)  # of code that is no more
         self._open(run)
 
     def _on_step(self, command: protocol.Step) -> None:

@@ -280,7 +280,7 @@ class Busy(Message, frozen=True):
 
 
 class Built(Message, frozen=True):
-    """A network stands at step 0 (or at the state handed over); history starts anew."""
+    """A network stands: a new one at step 0 or at the state handed over, or that of a run that comes back."""
 
     recipe: Recipe
     layers: tuple[LayerInfo, ...]
@@ -294,6 +294,8 @@ class Built(Message, frozen=True):
     update_formula: str
     batches: int
     step: int  # where it stands: 0, or the step of the state handed over
+    run: int = 0  # its number; a run that was left may come back
+    fork: int = 0  # the number of the path it is on
     sources: tuple[tuple[str, ...], ...] = ()  # the tensors that each phase reads, by address
 
 
@@ -398,6 +400,7 @@ class ForkInfo(msgspec.Struct, frozen=True):
 
     number: int
     name: str
+    run: int  # of which run it is: those of another one have another recipe
     parent: int  # −1: none
     start: Position  # where it leaves its parent
     shared: int
@@ -408,7 +411,7 @@ class ForkInfo(msgspec.Struct, frozen=True):
 
 
 class Paths(Message, frozen=True):
-    """All paths of the run, and what the timeline holds of the present one."""
+    """All paths of all runs, and what the timeline holds of the present one."""
 
     current: int
     forks: tuple[ForkInfo, ...]

@@ -11,7 +11,6 @@ from engine.forks import Change, Fork
 from engine.frames import Phase, Position
 from engine.health import Health
 from engine.keyframes import Keyframe, Keyframes
-from engine.recipe import Recipe
 from engine.timeline import Timeline
 from engine.trainer import Trainer
 
@@ -25,7 +24,7 @@ class Recorder:
     back to a keyframe and computing the same again.
     """
 
-    def __init__(self, trainer: Trainer, budget: int, health: bool) -> None:
+    def __init__(self, trainer: Trainer, budget: int, health: bool, name: str) -> None:
         self.trainer = trainer
         self.health = Health(trainer) if health else None
         extra = self.health.columns if self.health else []
@@ -39,7 +38,7 @@ class Recorder:
         self._undo: list[Undo] = []  # of the changes to the data among them
         self._last_phase = len(trainer.all_phases) - 1
         self.pulse: Callable[[], None] = _nothing  # is called at every phase computed: a sign of life
-        self.begin("main", self._first)
+        self.begin(name, self._first)
 
     def begin(self, name: str, keyframe: Keyframe) -> None:
         """A path without a past, from a keyframe on."""
@@ -70,9 +69,9 @@ class Recorder:
         return self.path.tip
 
     @property
-    def first_recipe(self) -> Recipe:
-        """The recipe that the run began with."""
-        return self._first.recipe
+    def first(self) -> Keyframe:
+        """The recipe and the very weights that the run began with."""
+        return self._first
 
     @property
     def nbytes(self) -> int:

@@ -20,30 +20,39 @@ from engine.timeline import RunError, Timeline
 from engine.trainer import State, Trainer
 
 Stride = Literal["epoch", "batch", "phase", "part"]
+MAIN = "main"  # the first path's name
 
 
 class Run:
     """Drives a Trainer. Every way of stepping advances the same generator of phases, and stops at breakpoints.
 
-    `hit` is the breakpoint that the last step stopped at; `trouble` a sentence once a replay came out otherwise than
-    the first time. `live_check` is asked after each step where a breakpoint waits for it to fail.
+    `name` is that of its first path; `hit` is the breakpoint that the last step stopped at; `trouble` a sentence once
+    a replay came out otherwise than the first time. `live_check` is asked after each step where a breakpoint waits for
+    it to fail.
 
     Raises RecipeError where the recipe cannot be built, RunError where something asked of it cannot be done; then
     nothing has changed.
     """
 
     def __init__(
-        self, recipe: Recipe, state: State | None = None, *, budget: int = DEFAULT_BUDGET, health: bool = False
+        self,
+        recipe: Recipe,
+        state: State | None = None,
+        *,
+        budget: int = DEFAULT_BUDGET,
+        health: bool = False,
+        name: str = MAIN,
     ) -> None:
+        self.name = name
         self.trainer = Trainer(recipe)
-        self.recorder = Recorder(self.trainer, budget, health)
+        self.recorder = Recorder(self.trainer, budget, health, name)
         self.breakpoints = Breakpoints(self.trainer, health)
         self.hit: Hit | None = None
         self.live_check: LiveCheck | None = None
         self.trouble = ""
         if state is not None:
             self.trainer.restore(state)
-            self.recorder.begin("main", Keyframe(self.trainer, 0))
+            self.recorder.begin(name, Keyframe(self.trainer, 0))
 
     @property
     def position(self) -> Position:
@@ -310,10 +319,10 @@ class Run:
         return self.forks[name]
 
     def _new_name(self) -> str:
-        number = len(self.forks)
-        while f"fork {number}" in self.forks:
+        number, of_run = len(self.forks), "" if self.name == MAIN else f"{self.name}, "
+        while f"{of_run}fork {number}" in self.forks:
             number += 1
-        return f"fork {number}"
+        return f"{of_run}fork {number}"
 
     # --- memory -----------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from engine.checks import describe_live_check
 from engine.edits import Edit
 from engine.forks import Fork
 from engine.frames import Array
+from engine.kept_runs import KeptRuns
 from engine.livecheck import LiveCheck
 from engine.protocol import BreakInfo, ChangeInfo, ForkInfo
 from engine.recipe import Recipe, differences
@@ -28,19 +29,22 @@ class Travel:
     Forks are told of by numbers that stay when they are renamed.
     """
 
-    def __init__(self, send: Callable[[protocol.Event], None]) -> None:
+    def __init__(self, send: Callable[[protocol.Event], None], runs: KeptRuns) -> None:
         self._send = send
+        self.runs = runs
         self._breaks: tuple[BreakInfo, ...] = ()
+        self._numbers: dict[Fork, int] = {}
+        self._told: protocol.Paths | None = None
         self.compared: Fork | None = None
 
     def open(self, run: Run) -> None:
         """Another run stands; breakpoints go on with it."""
         self.run = run
-        self._numbers: dict[Fork, int] = {}
-        self._told: protocol.Paths | None = None
         self._live = LiveCheck(1)
         self.compared = None
         run.live_check = self._wrong_gradient
+        for found in list(run.breakpoints):
+            run.breakpoints.remove(found)
         self._keep(self._breaks)
         self.tell()
 
@@ -78,31 +82,43 @@ class Travel:
         self.run.fork(command.name)
 
     def _on_switch(self, command: protocol.Switch) -> None:
-        self.run.switch(self._fork(command.fork).name, command.step)
+        self.run.switch(self._own_fork(command.fork).name, command.step)
 
     def _on_renamefork(self, command: protocol.RenameFork) -> None:
-        self.run.rename_fork(self._fork(command.fork).name, command.name)
+        run, fork = self._fork(command.fork)
+        if any(command.name in other.forks for other in self.runs if other is not run):
+            raise RunError(f"there is a fork called {command.name!r} already; choose another name")
+        run.rename_fork(fork.name, command.name)
 
     def _on_dropfork(self, command: protocol.DropFork) -> None:
-        fork = self._fork(command.fork)
-        self.run.drop_fork(fork.name)
-        self._numbers.pop(fork)
+        run, fork = self._fork(command.fork)
+        if run is not self.run and len(run.forks) == 1:
+            self.runs.drop(run)
+        else:
+            run.drop_fork(fork.name)
         if self.compared is fork:
             self.compared = None
 
     def _on_compare(self, command: protocol.Compare) -> None:
-        fork = None if command.fork is None else self._fork(command.fork)
+        fork = None if command.fork is None else self._own_fork(command.fork)
         self.compared = None if fork is self.run.path else fork
 
     def _on_setbudget(self, command: protocol.SetBudget) -> None:
         self.run.set_budget(command.budget)
 
-    def _fork(self, number: int) -> Fork:
-        """The fork of a number. Raises RunError."""
-        found = next((fork for fork in self.run.forks.values() if self.number(fork) == number), None)
-        if found is None:
+    def _fork(self, number: int) -> tuple[Run, Fork]:
+        """The fork of a number, and its run. Raises RunError."""
+        found = [(run, fork) for run in self.runs for fork in run.forks.values() if self._numbers.get(fork) == number]
+        if not found:
             raise RunError("that fork has been dropped already; choose one of the list")
-        return found
+        return found[0]
+
+    def _own_fork(self, number: int) -> Fork:
+        """The fork of a number, of the present run. Raises RunError."""
+        run, fork = self._fork(number)
+        if run is not self.run:
+            raise RunError(f"{fork.name!r} is of another recipe; go to it, or choose a fork of this one")
+        return fork
 
     def number(self, fork: Fork) -> int:
         """The number a fork is told of by, given when first asked for."""
@@ -111,7 +127,7 @@ class Travel:
     @property
     def timelines(self) -> dict[int, Timeline]:
         """The scalars of every fork by its number, those of a fork's past before its own."""
-        return {self.number(fork): fork.history for fork in self.run.forks.values()}
+        return {self.number(fork): fork.history for run in self.runs for fork in run.forks.values()}
 
     def others(self, addresses: Iterable[str]) -> dict[str, Array]:
         """The tensors of the fork that is compared with, at the present position; none where nothing is compared."""
@@ -162,7 +178,7 @@ class Travel:
         run = self.run
         paths = protocol.Paths(
             current=self.number(run.path),
-            forks=tuple(self._info(fork) for fork in run.forks.values()),
+            forks=tuple(self._info(known, fork) for known in self.runs for fork in known.forks.values()),
             keyframes=self._keyframes(),
             nbytes=run.nbytes,
             budget=run.recorder.keyframes.budget,
@@ -193,18 +209,24 @@ class Travel:
         self._send(protocol.Stopped(number, hit.sentence, hit.tensor, *hit.position))
         return True
 
-    def _info(self, fork: Fork) -> ForkInfo:
-        parent = -1 if fork.past is None else self.number(fork.past)
-        tip = self.run.recorder.tip if fork is self.run.path else fork.tip
+    def _info(self, run: Run, fork: Fork) -> ForkInfo:
+        twin = self.runs.twin(run) if fork.past is None else None
+        past = fork.past or (next(iter(twin.forks.values())) if twin is not None else None)
+        older = past is not None and self.number(past) < self.number(fork)
+        changes = list(describe_changes(fork, run.recorder.first.recipe))
+        if fork.past is None and past is not None and twin is not None and older:
+            text = ", ".join(differences(twin.recorder.first.recipe, run.recorder.first.recipe))
+            changes.insert(0, ChangeInfo(0, -1, text))
         return ForkInfo(
             number=self.number(fork),
             name=fork.name,
-            parent=parent,
+            run=self.runs.number(run),
+            parent=self.number(past) if past is not None and older else -1,
             start=fork.start,
             shared=fork.shared,
             first_step=fork.first_step,
-            tip=tip,
-            changes=tuple(describe_changes(fork, self.run.recorder.first_recipe)),
+            tip=run.recorder.tip if fork is run.path else fork.tip,
+            changes=tuple(changes),
             doubtful_from=fork.doubtful_from,
         )
 

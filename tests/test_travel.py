@@ -258,3 +258,45 @@ def test_a_live_setting_changed_in_the_past_forks(looking: Session, qtbot: QtBot
     qtbot.waitUntil(lambda: looking.fork == 1)
     assert looking.paths is not None
     assert "optimizer.lr" in looking.paths.forks[1].changes[0].text
+
+
+def test_the_same_weights_and_another_setting_are_a_fork_at_step_0(looking: Session, qtbot: QtBot) -> None:
+    first = looking.history["loss"].copy()
+    looking.use(msgspec.structs.replace(looking.recipe, batch_size=16))
+    qtbot.waitUntil(lambda: looking.paths is not None and len(looking.paths.forks) == 2)
+    assert looking.paths is not None
+    info = looking.paths.forks[1]
+    assert (info.parent, info.start.step, info.changes[0].text) == (0, 0, "batch_size 32 → 16")
+    looking.train(10)
+    wait_for_step(qtbot, looking, 10)
+    assert len(looking.history) == 10
+    assert looking.histories[0]["loss"].tobytes() == first.tobytes()
+
+
+def test_undoing_a_rebuild_brings_the_run_back_where_it_stood(looking: Session, qtbot: QtBot) -> None:
+    looking.use(msgspec.structs.replace(looking.recipe, layers=looking.recipe.layers[-1:]))
+    wait_for_step(qtbot, looking, 0)
+    looking.train(5)
+    wait_for_step(qtbot, looking, 5)
+    looking.undo()
+    wait_for_step(qtbot, looking, 40)
+    assert len(looking.history) == 40
+    looking.seek(12)
+    assert shown(looking, qtbot).step == 12
+    looking.redo()
+    wait_for_step(qtbot, looking, 5)
+
+
+def test_a_fork_of_another_recipe_brings_its_recipe_along(looking: Session, qtbot: QtBot) -> None:
+    recipe = looking.recipe
+    looking.use(msgspec.structs.replace(recipe, batch_size=16))
+    wait_for_step(qtbot, looking, 0)
+    sentences = said(looking)
+    looking.compare(0)
+    qtbot.waitUntil(lambda: bool(sentences))
+    assert "another recipe" in sentences[0]
+    looking.switch(0)
+    wait_for_step(qtbot, looking, 40)
+    assert looking.recipe == recipe
+    looking.drop_fork(1)
+    qtbot.waitUntil(lambda: list(looking.histories) == [0])
