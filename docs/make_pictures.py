@@ -62,7 +62,7 @@ class Studio:
         """Go on part by part until the phase just computed is this one."""
         while str(self.session.frame.phase if self.session.frame else "") != phase:
             before = self.session.frame
-            self.session.step_part()
+            self.session.step("part")
             self.wait(lambda before=before: self.session.frame is not before)  # type: ignore[misc]
 
     def check(self) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Index = tuple[int, ...]
 Tensors = Callable[[str], Array]  # a layer's tensor by role ("x", "W", "grad_y"), as it was when the cell was computed
+GRAD_Y = "g"  # how the gradient of a layer's output, ∂L/∂y, is written in formulas
 MOST = 400  # terms that are told one by one; the rest is told as a sum
 
 
@@ -87,13 +88,52 @@ class Sum:
 
 def cells(symbol: str, tensor: Array, address: str, index: tuple[Array | int, ...]) -> Cells:
     """T cells of a tensor as a factor; `index` has one (T,) array, or one number, for each axis."""
-    return Cells(symbol, tensor[index].astype(np.float64), address, index)
+    return Cells(symbol, np.asarray(tensor[index], np.float64), address, index)
+
+
+def slope(of: str) -> str:
+    """LaTeX of "∂L/∂x =": the left side of a gradient's formula."""
+    return rf"\frac{{\partial L}}{{\partial {of}}} = "
+
+
+def only(shapes: dict[str, Index], *symbols: str) -> dict[str, Index]:
+    """The shapes of some of the tensors."""
+    return {symbol: shapes[symbol] for symbol in symbols}
+
+
+def constant(symbol: str, value: float) -> Cells:
+    """A factor that is of no tensor."""
+    return Cells(symbol, float(value))
+
+
+def number(value: float) -> str:
+    """A number as LaTeX, six digits."""
+    if not np.isfinite(value):
+        return {True: r"\mathrm{NaN}"}.get(bool(np.isnan(value)), r"\infty" if value > 0 else r"-\infty")
+    mantissa, _, exponent = f"{value:.6g}".partition("e")
+    return f"{mantissa} \\cdot 10^{{{int(exponent)}}}" if exponent else mantissa
+
+
+def bracketed(value: float) -> str:
+    """A number as LaTeX that may stand behind an operator: negative ones in parentheses."""
+    text = number(value)
+    return rf"\left({text}\right)" if text.startswith("-") else text
 
 
 def explanation(
-    address: str, index: Index, value: float, found: Sum, named: Callable[[str], str], most: int = MOST
+    address: str,
+    index: Index,
+    value: float,
+    found: Sum,
+    named: Callable[[str], str],
+    *,
+    batch: int = 0,
+    most: int = MOST,
 ) -> Explanation:
-    """A sum with its largest terms one by one; `named` makes a role in it the address of a tensor."""
+    """A sum with its largest terms one by one; `named` makes a role in it the address of a tensor.
+
+    With `batch`, the number of samples, the pull of each is told too.
+    """
     values = [_values(product) for product in found.products]
     flat = np.concatenate(values) if values else np.zeros(0)
     owners = np.repeat(np.arange(len(values)), [len(v) for v in values])
@@ -104,6 +144,7 @@ def explanation(
         _term(found.products[owners[i]], int(within[i]), len(values[owners[i]]), float(flat[i]), named) for i in order
     )
     left_out = np.delete(flat, order)
+    pulls = _pulls(found, values, batch)
     return Explanation(
         address=address,
         index=index,
@@ -117,7 +158,24 @@ def explanation(
         total=_add(flat),
         size=_add(np.abs(flat)),
         rest=_add(left_out),
+        pulls=tuple(pulls.tolist()),
+        cancellation=cancellation(pulls) if len(pulls) else float("nan"),
     )
+
+
+def cancellation(pulls: Array) -> float:
+    """|mean| / mean|·|: 1 where all samples pull the same way, near 0 where they cancel each other."""
+    size = float(np.abs(pulls).mean())
+    return abs(float(pulls.mean())) / size if size else float("nan")
+
+
+def _pulls(found: Sum, values: list[Array], batch: int) -> Array:
+    """What each sample adds, (B,)."""
+    pulls = np.zeros(batch)
+    for product, terms in zip(found.products, values, strict=True):
+        if batch and product.samples is not None:
+            np.add.at(pulls, np.broadcast_to(np.asarray(product.samples), len(terms)), terms)
+    return pulls
 
 
 def _add(values: Array) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from engine.spec import KindSpec
+from engine.terms import Sum, Tensors
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -155,6 +156,13 @@ class Layer:
     def backward(self, grad_y: Array) -> Iterator[str]:
         """Compute the gradients from grad_y, (B, *out), part by part; yields the name of each part when it stands."""
         raise NotImplementedError
+
+    def terms(self, role: str, index: Shape, at: Tensors) -> Sum | None:
+        """What one cell of "y", "grad_x" or a parameter's gradient ("grad_W") is made of; None: the layer cannot say.
+
+        `at` gives the layer's tensors by role, the parameters as they were in forward and backward.
+        """
+        return None
 
     def decisions(self, x: Array) -> Array | None:
         """Which side of its kinks each entry of x falls on; None where the layer is smooth."""

@@ -14,6 +14,8 @@ from numpy.typing import DTypeLike
 from engine.initializers import AnyInitializer, He, Zeros
 from engine.layers.base import Array, Layer, LayerSpec, Parameter, Shape, ShapeError, shape_text
 from engine.spec import L1, L2, Frozen
+from engine.terms import GRAD_Y as G
+from engine.terms import Product, Sum, Tensors, cells, only, slope
 
 AT_ONCE = 48 << 10  # numbers in the windows of a block of samples, so that they stay in the cache
 PICTURE_CURE = "insert a Reshape layer before it that makes (channels, rows, columns)"
@@ -217,6 +219,61 @@ class Conv2DLayer(Layer):
                 np.matmul(self._W.T, windows.wide_matrix[:count], out=windows.matrix[:count])
                 windows.fold(self.grad_x[block])
             yield "grad_x"
+
+    def terms(self, role: str, index: Shape, at: Tensors) -> Sum | None:
+        """Each cell is a sum over the windows, or over the entries of one; what lies in the padding is left out."""
+        shapes = {"x": self._in_shape, "W": self.parameters["W"].shape, "y": self.y.shape, G: self.y.shape}
+        samples, (_, channels, k, _), (rows, columns) = len(self.y), shapes["W"], self.y.shape[2:]
+        if role == "grad_b":
+            n, r, s = (axis.ravel() for axis in np.indices((samples, rows, columns)))
+            factor = cells(G, at("grad_y"), "grad_y", (n, index[0], r, s))
+            formula = slope("b_f") + rf"\sum_{{n,r,s}} {G}_{{n,f,r,s}}"
+            return Sum(formula, [Product((factor,), samples=n)], only(shapes, G))
+        if role == "y":
+            n, f, r, s = map(np.asarray, index)
+            c, i, j = (axis.ravel() for axis in np.indices((channels, k, k)))
+        elif role == "grad_W":
+            f, c, i, j = map(np.asarray, index)
+            n, r, s = (axis.ravel() for axis in np.indices((samples, rows, columns)))
+        else:
+            return self._terms_of_input(index, at, shapes)
+        u, v = self._pixel(r, i), self._pixel(s, j)
+        inside = (u >= 0) & (u < self._in_shape[2]) & (v >= 0) & (v < self._in_shape[3])
+        n, f, r, s, c, i, j, u, v = (
+            np.broadcast_to(axis, inside.shape)[inside] for axis in (n, f, r, s, c, i, j, u, v)
+        )
+        pixel = cells("x", at("x"), "x", (n, c, u, v))
+        where = r"\quad u = \mathrm{stride} \cdot r + \mathrm{dilation} \cdot i - \mathrm{padding}"
+        if role == "grad_W":
+            factors = pixel, cells(G, at("grad_y"), "grad_y", (n, f, r, s))
+            formula = slope("W_{f,c,i,j}") + rf"\sum_{{n,r,s}} x_{{n,c,u,v}} \, {G}_{{n,f,r,s}},{where}"
+            return Sum(formula, [Product(factors, samples=n)], only(shapes, "x", G, "W"))
+        products = [Product((pixel, cells("W", at("W"), "W", (f, c, i, j))), samples=n)]
+        formula = r"y_{n,f,r,s} = \sum_{c,i,j} W_{f,c,i,j} \, x_{n,c,u,v}"
+        if self._b is not None:
+            formula += " + b_f"
+            products.append(Product((cells("b", at("b"), "b", (index[1],)),)))
+        return Sum(f"{formula},{where}", products, only(shapes, "x", "W", "y"))
+
+    def _pixel(self, place: Array | int, entry: Array | int) -> Array:
+        """The row (or column) of x that an entry of the window at a place lies on; outside of x in the padding."""
+        return (
+            np.asarray(self.spec.stride * np.asarray(place) + self.spec.dilation * np.asarray(entry))
+            - self.spec.padding
+        )
+
+    def _terms_of_input(self, index: Shape, at: Tensors, shapes: dict[str, Shape]) -> Sum:
+        """grad_x: a sum over the filters and the windows that hold the pixel."""
+        n, c, u, v = index
+        f, i, j = (axis.ravel() for axis in np.indices((shapes["W"][0], *shapes["W"][2:])))
+        spec, (rows, columns) = self.spec, self.y.shape[2:]
+        r, r_off = np.divmod(u + spec.padding - spec.dilation * i, spec.stride)
+        s, s_off = np.divmod(v + spec.padding - spec.dilation * j, spec.stride)
+        hit = (r_off == 0) & (s_off == 0) & (r >= 0) & (r < rows) & (s >= 0) & (s < columns)
+        f, i, j, r, s = (axis[hit] for axis in (f, i, j, r, s))
+        factors = cells(G, at("grad_y"), "grad_y", (n, f, r, s)), cells("W", at("W"), "W", (f, c, i, j))
+        formula = slope("x_{n,c,u,v}") + rf"\sum_{{f,r,s}} {G}_{{n,f,r,s}} \, W_{{f,c,i,j}}"
+        return Sum(formula, [Product(factors, samples=n)], only(shapes, G, "W", "x"))
 
     def _add_grad_W(self, x: Array, grad_y: Array) -> None:
         """grad_W += Σₙ grad_y[n]·windows(x[n])ᵀ over the samples of a block."""

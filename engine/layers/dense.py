@@ -12,6 +12,8 @@ from numpy.typing import DTypeLike
 from engine.initializers import AnyInitializer, He, Zeros
 from engine.layers.base import Array, Layer, LayerSpec, Parameter, Shape, ShapeError, shape_text
 from engine.spec import L1, L2, Frozen
+from engine.terms import GRAD_Y as G
+from engine.terms import Product, Sum, Tensors, cells, only, slope
 
 
 class Dense(LayerSpec, frozen=True, kw_only=True):
@@ -103,6 +105,33 @@ class DenseLayer(Layer):
         if self.needs_grad_x:
             np.dot(grad_y, self.W.T, out=self.grad_x)
             yield "grad_x"
+
+    def terms(self, role: str, index: Shape, at: Tensors) -> Sum | None:
+        """Each cell is a sum of products of two cells; y has the bias besides."""
+        W = at("W")
+        given, inputs, outputs = (np.arange(count) for count in (len(self.y), *W.shape))
+        shapes = {"x": self._in_shape, "W": W.shape, "y": self.y.shape, G: self.y.shape}
+        if role == "y":
+            n, j = index
+            products = [Product((cells("x", at("x"), "x", (n, inputs)), cells("W", W, "W", (inputs, j))), samples=n)]
+            if self.b is None:
+                return Sum(r"y_{n,j} = \sum_i x_{n,i} \, W_{i,j}", products, only(shapes, "x", "W", "y"))
+            products.append(Product((cells("b", at("b"), "b", (j,)),)))
+            shapes["b"] = self.b.shape
+            return Sum(r"y_{n,j} = \sum_i x_{n,i} \, W_{i,j} + b_j", products, only(shapes, "x", "W", "b", "y"))
+        if role == "grad_W":
+            i, j = index
+            factors = cells("x", at("x"), "x", (given, i)), cells(G, at("grad_y"), "grad_y", (given, j))
+            formula = slope("W_{i,j}") + rf"\sum_n x_{{n,i}} \, {G}_{{n,j}}"
+            return Sum(formula, [Product(factors, samples=given)], only(shapes, "x", G, "W"))
+        if role == "grad_b":
+            factor = cells(G, at("grad_y"), "grad_y", (given, *index))
+            formula = slope("b_j") + rf"\sum_n {G}_{{n,j}}"
+            return Sum(formula, [Product((factor,), samples=given)], only(shapes, G))
+        n, i = index
+        back = cells(G, at("grad_y"), "grad_y", (n, outputs)), cells("W", W, "W", (i, outputs))
+        formula = slope("x_{n,i}") + rf"\sum_j {G}_{{n,j}} \, W_{{i,j}}"
+        return Sum(formula, [Product(back, samples=n)], only(shapes, G, "W", "x"))
 
     def react(self, role: str, entries: Array, deltas: Array, x: Array) -> tuple[Array, Array]:
         """W[i, j] + δ moves column j of y by δ·x[:, i]; b[j] + δ moves it by δ."""

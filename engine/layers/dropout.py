@@ -11,6 +11,8 @@ from numpy.typing import DTypeLike
 
 from engine.layers.base import Array, Layer, LayerSpec, Shape
 from engine.spec import LIVE
+from engine.terms import GRAD_Y as G
+from engine.terms import Product, Sum, Tensors, cells, constant, slope
 
 
 class Dropout(LayerSpec, frozen=True, kw_only=True):
@@ -85,6 +87,15 @@ class DropoutLayer(Layer):
         self.grad_y = grad_y
         np.multiply(grad_y, self.mask, out=self.grad_x)
         yield "grad_x"
+
+    def terms(self, role: str, index: Shape, at: Tensors) -> Sum | None:
+        """One cell times its mask."""
+        source, symbol = ("x", "x") if role == "y" else ("grad_y", G)
+        factors = cells(symbol, at(source), source, index), constant(r"\mathrm{mask}", float(self.mask[index]))
+        left = "y = " if role == "y" else slope("x")
+        mask = r"\mathrm{mask} \in \left\{0, \frac{1}{1 - \mathrm{rate}}\right\}"
+        formula = left + rf"{symbol} \odot \mathrm{{mask}}, \quad {mask}"
+        return Sum(formula, [Product(factors, samples=index[0])], {"x": self._in_shape})
 
     def replay(self, x: Array, copies: int) -> Array:
         """y = x ⊙ mask for each mini-batch, with the mask as it is."""

@@ -12,6 +12,8 @@ from numpy.typing import DTypeLike
 
 from engine.layers.base import Array, Layer, LayerSpec, Shape, ShapeError
 from engine.layers.conv import picture_shape, steps_along
+from engine.terms import GRAD_Y as G
+from engine.terms import Product, Sum, Tensors, cells, constant, number, only, slope
 
 
 class Pooling(LayerSpec, frozen=True, kw_only=True):
@@ -105,6 +107,25 @@ class PoolingLayer(Layer):
         """What the k-th entry of every window gets of grad_y, all (B, channels, rows′, columns′)."""
         raise NotImplementedError
 
+    def _window(self, index: Shape) -> tuple[Array, Array, Array]:
+        """The entries of the window behind a cell of y that lie on x: their numbers, rows and columns, (T,)."""
+        _, _, rows, columns = self._in_shape
+        k, (_, _, r, s) = np.arange(self.spec.kernel**2), index
+        i, j = np.divmod(k, self.spec.kernel)
+        u, v = self.spec.stride * r + i - self.spec.padding, self.spec.stride * s + j - self.spec.padding
+        inside = (u >= 0) & (u < rows) & (v >= 0) & (v < columns)
+        return k[inside], u[inside], v[inside]
+
+    def _windows_of(self, index: Shape) -> tuple[Array, Array, Array]:
+        """The windows that hold a pixel of x: its number in each, and their rows and columns in y, (T,)."""
+        k, (_, _, u, v) = np.arange(self.spec.kernel**2), index
+        i, j = np.divmod(k, self.spec.kernel)
+        r, r_off = np.divmod(u + self.spec.padding - i, self.spec.stride)
+        s, s_off = np.divmod(v + self.spec.padding - j, self.spec.stride)
+        rows, columns = self.y.shape[2:]
+        hit = (r_off == 0) & (s_off == 0) & (r >= 0) & (r < rows) & (s >= 0) & (s < columns)
+        return k[hit], r[hit], s[hit]
+
 
 class MaxPool2DLayer(PoolingLayer):
     """y = the largest entry of each window; of equal ones the first counts, of several NaN the last."""
@@ -164,6 +185,25 @@ class MaxPool2DLayer(PoolingLayer):
         np.negative(self._keep, out=self._keep)  # 0, or −1: all bits
         np.bitwise_and(grad_y.view(self._bits), self._keep, out=out.view(self._bits))
 
+    def terms(self, role: str, index: Shape, at: Tensors) -> Sum | None:
+        """y is one cell of x; grad_x gathers from the windows that the pixel has won."""
+        n, c = index[:2]
+        shapes = {"x": self._in_shape, "y": self.y.shape, G: self.y.shape}
+        if role == "y":
+            k, u, v = self._window(index)
+            won = k == self._chosen[index]
+            others = ", ".join(number(float(value)) for value in at("x")[n, c, u, v])
+            numbers = rf"\max \left( {others} \right) = {number(float(at('y')[index]))}"
+            term = Product((cells("x", at("x"), "x", (n, c, u[won], v[won])),), samples=n)
+            return Sum(
+                r"y_{n,c,r,s} = \max_{u,v \in \mathrm{window}} x_{n,c,u,v}", [term], only(shapes, "x", "y"), numbers
+            )
+        k, r, s = self._windows_of(index)
+        won = self._chosen[n, c, r, s] == k
+        term = Product((cells(G, at("grad_y"), "grad_y", (n, c, r[won], s[won])),), samples=n)
+        formula = slope("x_{n,c,u,v}") + rf"\sum_{{r,s \, \mathrm{{won}}}} {G}_{{n,c,r,s}}"
+        return Sum(formula, [term], only(shapes, G, "x"))
+
     def decisions(self, x: Array) -> Array:
         """Which entry of its window is the largest, (N, channels, rows′, columns′)."""
         chosen, shape = self._blank(len(x)), (len(x), *self.y.shape[1:])
@@ -211,6 +251,21 @@ class AvgPool2DLayer(PoolingLayer):
     def _share(self, k: int, grad_y: Array, out: Array) -> None:
         """grad_y / kernel², the same for all entries."""
         np.divide(grad_y, self.spec.kernel**2, out=out)
+
+    def terms(self, role: str, index: Shape, at: Tensors) -> Sum | None:
+        """y is a mean over the window; grad_x gathers from the windows that hold the pixel."""
+        n, c = index[:2]
+        share = constant(r"\frac{1}{k^2}", 1 / self.spec.kernel**2)
+        shapes = {"x": self._in_shape, "y": self.y.shape, G: self.y.shape}
+        if role == "y":
+            _, u, v = self._window(index)
+            term = Product((share, cells("x", at("x"), "x", (n, c, u, v))), samples=n)
+            formula = r"y_{n,c,r,s} = \frac{1}{k^2} \sum_{u,v \in \mathrm{window}} x_{n,c,u,v}"
+            return Sum(formula, [term], only(shapes, "x", "y"))
+        _, r, s = self._windows_of(index)
+        term = Product((share, cells(G, at("grad_y"), "grad_y", (n, c, r, s))), samples=n)
+        formula = slope("x_{n,c,u,v}") + rf"\frac{{1}}{{k^2}} \sum_{{r,s}} {G}_{{n,c,r,s}}"
+        return Sum(formula, [term], only(shapes, G, "x"))
 
 
 class AvgPool2D(Pooling, frozen=True, kw_only=True, tag="avg_pool2d"):
@@ -270,3 +325,16 @@ class GlobalAvgPoolLayer(Layer):
         np.divide(grad_y, self._pixels, out=self._share)
         np.copyto(self.grad_x, self._share[:, :, None, None])
         yield "grad_x"
+
+    def terms(self, role: str, index: Shape, at: Tensors) -> Sum | None:
+        """y is a mean over the pixels; grad_x a share of one cell."""
+        n, c = index[:2]
+        share = constant(r"\frac{1}{R \cdot C}", 1 / self._pixels)
+        shapes = {"x": self._in_shape, "y": self.y.shape, G: self.y.shape}
+        if role == "y":
+            r, s = (axis.ravel() for axis in np.indices(self._in_shape[2:]))
+            term = Product((share, cells("x", at("x"), "x", (n, c, r, s))), samples=n)
+            return Sum(r"y_{n,c} = \frac{1}{R \cdot C} \sum_{r,s} x_{n,c,r,s}", [term], only(shapes, "x", "y"))
+        term = Product((share, cells(G, at("grad_y"), "grad_y", (n, c))), samples=n)
+        formula = slope("x_{n,c,r,s}") + rf"\frac{{1}}{{R \cdot C}} \, {G}_{{n,c}}"
+        return Sum(formula, [term], only(shapes, G, "x"))

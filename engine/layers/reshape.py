@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from math import prod
 from typing import Annotated, ClassVar
 
+import numpy as np
 from msgspec import Meta
 from numpy.typing import DTypeLike
 
 from engine.layers.base import Array, Layer, LayerSpec, Shape, ShapeError, shape_text
+from engine.terms import GRAD_Y as G
+from engine.terms import Product, Sum, Tensors, cells, slope
 
 
 class Flatten(LayerSpec, frozen=True, kw_only=True):
@@ -80,6 +83,19 @@ class ReshapeLayer(Layer):
         self.grad_y = grad_y
         self.grad_x = grad_y.reshape(self.x.shape)
         yield "grad_x"
+
+    def terms(self, role: str, index: Shape, at: Tensors) -> Sum | None:
+        """The one cell that lies at the same place in a row."""
+        n, *rest = index
+        from_shape, to_shape = (self.y.shape[1:], self.x.shape[1:])[:: 1 if role == "y" else -1]
+        there = np.unravel_index(np.ravel_multi_index(rest, from_shape), to_shape)
+        place = (n, *(int(axis) for axis in there))
+        if role == "y":
+            factor, formula = cells("x", at("x"), "x", place), r"y_n = \mathrm{reshape}(x_n)"
+        else:
+            factor = cells(G, at("grad_y"), "grad_y", place)
+            formula = slope("x_n") + rf"\mathrm{{reshape}}({G}_n)"
+        return Sum(formula, [Product((factor,), samples=n)], {"x": self.x.shape, "y": self.y.shape})
 
     def pass_column(self, values: Array, columns: Array) -> Array:
         """The columns of x, counted in a row, are those of y."""

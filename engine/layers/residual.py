@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Annotated, ClassVar
 
@@ -15,6 +16,8 @@ from engine.layers.activations import ReLU
 from engine.layers.base import Array, Layer, LayerSpec, Parameter, Shape, ShapeError, shape_text
 from engine.layers.conv import Conv2D, steps_along
 from engine.layers.dense import Dense
+from engine.terms import GRAD_Y as G
+from engine.terms import Cells, Product, Sum, Tensors, cells, constant, slope
 
 DEEPEST = 4  # blocks inside each other
 SKIP = "skip"  # stands in an address where an inner layer has its number: "4.skip.W" beside "4.0.W"
@@ -222,6 +225,42 @@ class ResidualLayer(Layer):
         if self.needs_grad_x:
             np.add(gradient, through, out=self.grad_x)
             yield "grad_x"
+
+    def terms(self, role: str, index: Shape, at: Tensors) -> Sum | None:
+        """y and grad_x have two terms, block and skip; a gradient of a parameter has those of the layer inside."""
+        if role.startswith("grad_") and role != "grad_x":
+            name, _, inner = role.removeprefix("grad_").partition(".")
+            return self._terms_inside(name, inner, index, at)
+        forward = role == "y"
+        block, skip = self._block[-1].y if forward else self._block[0].grad_x, self._skip
+        given, symbol = ("x", "x") if forward else ("grad_y", G)
+        added = cells(symbol, at(given), given, index)
+        if skip is not None:
+            added = constant(r"\mathrm{skip}", float((skip.y if forward else skip.grad_x)[index]))
+        through = constant(r"\mathrm{block}", float(block[index]))
+        left = "y = " if forward else slope("x")
+        other = rf"\mathrm{{skip}}({symbol})" if skip is not None else symbol
+        formula = left + rf"\mathrm{{block}}({symbol}) + {other}"
+        products = [Product((through,), samples=index[0]), Product((added,), samples=index[0])]
+        return Sum(formula, products, {"x": self._in_shape, "y": self.y.shape})
+
+    def _terms_inside(self, name: str, role: str, index: Shape, at: Tensors) -> Sum | None:
+        """Of a layer inside; only its parameters have an address outside."""
+        layer, parameters = self._named[name], self._named[name].parameters
+
+        def inside(wanted: str) -> Array:
+            found: Array = at(f"{name}.{wanted}") if wanted in parameters else getattr(layer, wanted)
+            return found
+
+        found = layer.terms(f"grad_{role}", index, inside)
+        if found is None:
+            return None
+        products = [replace(p, factors=[self._outside(name, f, parameters) for f in p.factors]) for p in found.products]
+        return replace(found, products=products)
+
+    def _outside(self, name: str, factor: Cells, parameters: dict[str, Array]) -> Cells:
+        role = factor.address
+        return replace(factor, address=f"{name}.{role}" if role in parameters or "." in role else "")
 
     def replay(self, x: Array, copies: int) -> Array:
         """y of `copies` mini-batches, each layer inside in its training form."""

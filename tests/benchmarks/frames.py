@@ -101,7 +101,7 @@ import numpy as np
 from engine.recipe import Recipe
 from engine.run import Run
 np.seterr(all="ignore")
-run = Run(Recipe.from_json(sys.stdin.read()))
+run = Run(Recipe.from_json(sys.stdin.read()), health=True)
 end = time.perf_counter() + {warm_up}
 while time.perf_counter() < end:
     run.step()
