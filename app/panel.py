@@ -14,6 +14,8 @@ from app.session import Session
 from engine.frames import Frame
 from engine.protocol import Built, WatchItem
 
+Area = Literal["left", "centre", "right", "bottom", "strip"]  # strip: along the whole lower edge
+
 
 class Panel(QWidget):
     """One subject on screen. It lays itself out in `build`, paints what `draw` gives it, and acts through the session.
@@ -23,7 +25,7 @@ class Panel(QWidget):
 
     title: ClassVar[str]  # in its title bar
     hint: ClassVar[str] = ""  # two sentences for the "?" of its title bar
-    area: ClassVar[Literal["left", "centre", "right", "bottom"]]
+    area: ClassVar[Area]
     order: ClassVar[int] = 0  # among the panels of its area
     late: ClassVar[bool] = False  # made after the window's first frame: it needs a library that is slow to import
 

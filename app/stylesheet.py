@@ -25,7 +25,7 @@ QSplitter::handle {{ background: {t.window}; }}
 QSplitter::handle:horizontal {{ width: 8px; }}
 QSplitter::handle:vertical {{ height: 8px; }}
 
-QFrame[role="card"] {{ background: {t.panel}; border: 1px solid {t.line}; border-radius: 8px; }}
+QFrame[role="card"], QFrame[role="strip"] {{ background: {t.panel}; border: 1px solid {t.line}; border-radius: 8px; }}
 QFrame[role="chip"] {{ background: {t.field}; border: 1px solid {t.line}; border-radius: 6px; }}
 QLabel[role="title"] {{ color: {t.muted}; font-size: {small}; font-weight: bold; text-transform: uppercase; }}
 QLabel[role="muted"] {{ color: {t.muted}; }}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Mode = Literal["system", "dark", "light"]
 Role = Literal[
     "card",
+    "strip",
     "chip",
     "title",
     "dock-title",

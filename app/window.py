@@ -36,11 +36,12 @@ from app.panel import Panel, find_panels
 from app.session import Session
 from app.transport import Transport
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 AREAS = {
     "left": Qt.DockWidgetArea.LeftDockWidgetArea,
     "right": Qt.DockWidgetArea.RightDockWidgetArea,
     "bottom": Qt.DockWidgetArea.BottomDockWidgetArea,
+    "strip": Qt.DockWidgetArea.BottomDockWidgetArea,
 }
 FIRST_SIZE = QSize(1440, 900)
 EDGE = 8  # pixels around the cards, as wide as the gaps between them
@@ -174,7 +175,10 @@ class Window(QMainWindow):
             dock = self.docks[name] = QDockWidget(kind.title, self)
             dock.setObjectName(f"dock-{name}")
             card = Card(kind, dock, titled=False)
-            dock.setTitleBarWidget(card.title_bar)
+            is_strip = kind.area == "strip"  # which is too slim for a title
+            dock.setTitleBarWidget(QWidget(dock) if is_strip else card.title_bar)
+            card.title_bar.setVisible(not is_strip)
+            theme.mark(card, "strip" if is_strip else "card")
             dock.setWidget(card)
         if kind.late:
             self._late.append((kind, card))
@@ -236,11 +240,13 @@ class Window(QMainWindow):
     def reset_layout(self) -> None:
         """Every panel in its first place, at its first size."""
         last: dict[str, QDockWidget] = {}
-        for name, dock in self.docks.items():
-            area = self._kinds[name].area
+        for name in sorted(self.docks, key=self._place):
+            dock, area = self.docks[name], self._kinds[name].area
             dock.setFloating(False)
             self.removeDockWidget(dock)
-            if area == "bottom" and area in last:
+            if area == "strip" and "bottom" in last:
+                self.splitDockWidget(last["bottom"], dock, Qt.Orientation.Vertical)
+            elif area == "bottom" and area in last:
                 self.splitDockWidget(last[area], dock, Qt.Orientation.Horizontal)
             else:
                 self.addDockWidget(AREAS[area], dock)
@@ -249,6 +255,11 @@ class Window(QMainWindow):
         self.setCorner(Qt.Corner.BottomLeftCorner, AREAS["left"])  # the forms need the height
         self.setCorner(Qt.Corner.BottomRightCorner, AREAS["bottom"])
         QTimer.singleShot(0, self, self._set_first_sizes)  # once the docks have been laid out
+
+    def _place(self, name: str) -> int:
+        """When a dock is put in its place: the strip below the first at the bottom, before others come beside that."""
+        area, order = self._kinds[name].area, self._kinds[name].order
+        return order + 1 if area == "bottom" and order else 0 if area != "strip" else 1
 
     def _set_first_sizes(self) -> None:
         """Proportions of the first look."""
@@ -266,6 +277,8 @@ class Window(QMainWindow):
             if upper in self.docks and lower in self.docks:
                 pair = [self.docks[upper], self.docks[lower]]
                 self.resizeDocks(pair, [int(1000 * share), int(1000 * (1 - share))], down)
+        strips = [dock for name, dock in self.docks.items() if self._kinds[name].area == "strip"]
+        self.resizeDocks(strips, [1] * len(strips), down)  # as slim as it may be
         if "curves" in self.docks and "norms" in self.docks:
             self.resizeDocks([self.docks["curves"], self.docks["norms"]], [1000, 1000], across)
 

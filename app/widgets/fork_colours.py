@@ -1,0 +1,29 @@
+"""The colour that a fork has everywhere: in the timeline, its list, and the plots."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QRectF, Qt
+from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+
+from app import theme
+
+FIRST = (0, 3, 2, 6, 4, 5, 7)  # places in the theme's series: what curves of one run use most comes last
+
+
+def fork_colour(number: int) -> QColor:
+    """The colour of the fork of this number, in the present theme."""
+    series = theme.current().series
+    return QColor(series[FIRST[number % len(FIRST)]])
+
+
+def fork_icon(number: int, size: int = 14) -> QIcon:
+    """A round swatch of a fork's colour."""
+    pixmap = QPixmap(size, size)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(fork_colour(number))
+    painter.drawEllipse(QRectF(2, 2, size - 4, size - 4))
+    painter.end()
+    return QIcon(pixmap)
