@@ -33,7 +33,7 @@ from app.icons import icon
 from app.link import EngineLink
 from app.own_code import OwnCodeWatcher, ask_to_run
 from app.panel import Panel, find_panels
-from app.session import Session
+from app.session import Selection, Session
 from app.transport import Transport
 
 STATE_VERSION = 2
@@ -129,6 +129,7 @@ class Window(QMainWindow):
         self.own_code = OwnCodeWatcher(session, self)
         session.recipe_changed.connect(lambda _: self._follow_recipe())
         session.built.connect(lambda _: self._follow_recipe())
+        session.selected.connect(self._show_formula)
         appearance.changed.connect(self._refresh_icons)
         self._key_guard = KeyGuard(self)
         QApplication.instance().installEventFilter(self._key_guard)  # type: ignore[union-attr]
@@ -252,6 +253,9 @@ class Window(QMainWindow):
                 self.addDockWidget(AREAS[area], dock)
             dock.show()
             last[area] = dock
+        if "formula" in self.docks and "gradient_check" in self.docks:
+            self.tabifyDockWidget(self.docks["gradient_check"], self.docks["formula"])
+            self.docks["formula"].raise_()
         self.setCorner(Qt.Corner.BottomLeftCorner, AREAS["left"])  # the forms need the height
         self.setCorner(Qt.Corner.BottomRightCorner, AREAS["bottom"])
         QTimer.singleShot(0, self, self._set_first_sizes)  # once the docks have been laid out
@@ -273,7 +277,7 @@ class Window(QMainWindow):
         for name, (direction, size) in shares.items():
             if name in self.docks:
                 self.resizeDocks([self.docks[name]], [int(size)], direction)
-        for upper, lower, share in (("network", "data", 0.6), ("inspector", "gradient_check", 0.42)):
+        for upper, lower, share in (("network", "data", 0.6), ("inspector", "gradient_check", 0.36)):
             if upper in self.docks and lower in self.docks:
                 pair = [self.docks[upper], self.docks[lower]]
                 self.resizeDocks(pair, [int(1000 * share), int(1000 * (1 - share))], down)
@@ -294,6 +298,12 @@ class Window(QMainWindow):
         dock = self.docks.get(name)
         if dock is not None:
             dock.show()
+            dock.raise_()
+
+    def _show_formula(self, selection: Selection) -> None:
+        """A cell was clicked: what it is made of comes to the front of its tabs."""
+        dock = self.docks.get("formula")
+        if selection.index is not None and dock is not None and self.tabifiedDockWidgets(dock):
             dock.raise_()
 
     def _restore(self) -> None:
