@@ -33,6 +33,7 @@ class FlowPanel(Panel):
         self.setFocusProxy(self.view)
         self.view.picked.connect(session.select)
         session.selected.connect(self._on_selected)
+        session.hinted.connect(self._on_hinted)
         if session.network is not None:
             self.build(session.network)
 
@@ -52,7 +53,11 @@ class FlowPanel(Panel):
 
     def draw(self, frame: Frame) -> None:
         """Show the frame."""
+        self.view.calm = self.session.playing
         self.view.show_frame(frame)
 
     def _on_selected(self, selection: Selection | None) -> None:
         self.view.mark(selection.address if selection is not None else None)
+
+    def _on_hinted(self, cells: tuple[Selection, ...]) -> None:
+        self.view.hint(tuple((cell.address, cell.index) for cell in cells if cell.index is not None))

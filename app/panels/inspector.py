@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWi
 from app import theme as themes
 from app.panel import Panel
 from app.session import Selection, Session
+from app.widgets.cell_editor import CellEditor
 from app.widgets.facts import Facts
 from app.widgets.flow_rulers import SteadyLimit, decade_limit, extreme, log_ruler
 from app.widgets.noticed_heatmap import NoticedHeatmap
@@ -29,7 +30,7 @@ FINEST = 512  # cells each way that are watched
 STRIP = 72  # pixels: the height of a vector
 TEXTS = 10.0  # a second while playing: oftener nobody reads
 ANSWER_WITHIN = 0.5  # seconds; a question not answered by then is asked again
-POINT_HERE = "point at a cell to read it, click to keep it"
+POINT_HERE = "point at a cell to read it, double click to change it"
 NOT_YET = "not computed yet in this mini-batch"
 
 
@@ -56,6 +57,8 @@ class InspectorPanel(Panel):
         self.bar = RulerBar(self)
         self.cell_line = _line("value of the cell")
         self.facts = Facts(("min", "max", "mean", "norm"), self)
+        self.editor = CellEditor(self)
+        self._edited: Selection | None = None  # the cell that the editor is open for
         self.formula_line = _line("formula")
         themes.mark(self.formula_line, "muted")
         self._lay_out()
@@ -72,6 +75,11 @@ class InspectorPanel(Panel):
         self.view.clicked.connect(self._on_clicked)
         session.selected.connect(self._on_selected)
         session.cell_told.connect(self._on_cell_told)
+        session.hinted.connect(self._on_hinted)
+        self.view.opened.connect(self._open_editor)
+        self.editor.entered.connect(self._on_entered)
+        self.editor.problem.connect(lambda text: session.said.emit(text, True))
+        self.editor.closed.connect(lambda: self.cell_line.show())
 
     def _lay_out(self) -> None:
         column = QVBoxLayout(self)
@@ -83,7 +91,7 @@ class InspectorPanel(Panel):
         row.addWidget(self.bar)
         column.addWidget(self.box)
         column.addLayout(row, 1)
-        for widget in (self.cell_line, self.facts, self.formula_line):
+        for widget in (self.cell_line, self.editor, self.facts, self.formula_line):
             column.addWidget(widget)
         self.view.setMinimumSize(80, 40)
 
@@ -231,6 +239,9 @@ class InspectorPanel(Panel):
     def _on_hovered(self, row: int, column: int) -> None:
         cell = (row, column)
         moved, self._pointed = cell != self._pointed, cell
+        pointed = self._chosen()
+        if moved and pointed is not None and not self.session.playing:
+            self.session.hint((pointed,))
         if moved and not self.session.playing:
             self._tell_cell(ask=True)
         elif moved:
@@ -238,11 +249,42 @@ class InspectorPanel(Panel):
 
     def _on_left(self) -> None:
         self._pointed = None
+        self.session.hint(())
         self._tell_cell(ask=True)
 
     def _on_clicked(self, row: int, column: int) -> None:
         if self._picture is not None and self.session.selection is not None:
             self.session.select(self.session.selection.address, index_at(self._picture.shape, row, column))
+
+    def _on_hinted(self, cells: tuple[Selection, ...]) -> None:
+        """Ring the cells that lie in the tensor shown."""
+        selection, picture = self.session.selection, self._picture
+        if selection is None or picture is None or self.view.underMouse():
+            self.view.hint(())
+            return
+        here = [
+            cell_of(picture.shape, c.index) for c in cells if c.index is not None and c.address == selection.address
+        ]
+        self.view.hint(tuple(cell for cell in here if cell is not None))
+
+    # --- editing ------------------------------------------------------------------------------
+
+    def _open_editor(self, row: int, column: int) -> None:
+        """Type over a cell; whether it may be is the engine's to say."""
+        selection, picture = self.session.selection, self._picture
+        if selection is None or picture is None:
+            return
+        self._pointed = None
+        self._edited = Selection(selection.address, index_at(picture.shape, row, column))
+        shown = self.cell_line.text().rpartition("= ")[2]
+        self.cell_line.hide()
+        self.editor.open("" if shown == "…" else shown)
+
+    def _on_entered(self, value: float) -> None:
+        cell = self._edited
+        if cell is not None and cell.index is not None:
+            self.session.edit(cell.address, cell.index, value)
+        self.view.setFocus()
 
     def _on_cell_told(self, cell: Cell) -> None:
         self._told, self._asked = cell, None

@@ -127,6 +127,17 @@ class FlowModel:
         """The phase that computes the loss."""
         return next(i for i, phase in enumerate(self.network.phases) if phase.kind == "loss")
 
+    def tile_of(self, address: str) -> str:
+        """The address of the tile that shows a tensor: what is passed on is the neighbour's, under another name."""
+        place, _, role = address.partition(".")
+        if address == "loss.grad_y":
+            return f"{len(self.network.layers) - 1}.grad_y"
+        if role == "grad_x" and place != "0":
+            return f"{int(place) - 1}.grad_y"
+        if role == "x" and place.isdigit():
+            return "data.x" if place == "0" else f"{int(place) - 1}.y"
+        return address
+
     def title(self, row: Row) -> str:
         """The words over a row."""
         roles = dict.fromkeys(t.role for t in self.rows.get(row, ()))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPen, QPixmap, QPixmapCache
+import numpy as np
+from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPixmap, QPixmapCache, QPolygonF
 
 from app import theme as themes
 from app.theme import Theme
@@ -13,6 +14,7 @@ from app.widgets.flow_backdrop import draw_text
 from app.widgets.flow_images import FlowImages
 from app.widgets.flow_layout import BAR, FlowLayout
 from app.widgets.flow_model import Lit
+from app.widgets.heatmap import draw_ring
 from app.widgets.picture import Ruler, hatch
 from engine.frames import Frame
 
@@ -81,6 +83,64 @@ class FlowPainter:
             self._ring(tiles[hovered], 3, theme.color("muted"), 1.0)
         if marked in tiles:
             self._ring(tiles[marked], 3.5, theme.color("text"), 2.0 if focused else 1.5)
+
+    def trace(self, lit: Lit, sources: tuple[str, ...]) -> None:
+        """Lines to the tiles just written from those that they were computed from."""
+        colour = self._theme.color(lit.direction)
+        tiles = self._layout.tiles
+        known = dict.fromkeys(address for a in sources if (address := self._model.tile_of(a)) in tiles)
+        for target in lit.fresh:
+            role = target.partition(".")[2]
+            for source in known:
+                updates = lit.column is None and source != f"{target.partition('.')[0]}.grad_{role}"
+                if source != target and not updates:
+                    self._line(tiles[source], tiles[target], colour)
+        for source in known if lit.column is not None else ():
+            self._p.setPen(QPen(colour, 1.4, Qt.PenStyle.DashLine))
+            self._p.drawRect(QRectF(tiles[source]).adjusted(-2, -2, 2, 2))
+
+    def _line(self, source: QRect, target: QRect, colour: QColor) -> None:
+        """A curve from one tile to another, with an arrow at its end."""
+        start, end = QPointF(source.center()), QPointF(target.center())
+        across = abs(end.x() - start.x()) > max(source.width(), target.width()) / 2
+        if across:
+            right = end.x() > start.x()
+            start.setX(source.right() + 3 if right else source.left() - 3)
+            end.setX(target.left() - 4 if right else target.right() + 4)
+            bend = QPointF((end.x() - start.x()) / 2, 0)
+        else:
+            down = end.y() > start.y()
+            start.setY(source.bottom() + 3 if down else source.top() - 3)
+            end.setY(target.top() - 4 if down else target.bottom() + 4)
+            bend = QPointF(0, (end.y() - start.y()) / 2)
+        path = QPainterPath(start)
+        path.cubicTo(start + bend, end - bend, end)
+        self._p.setRenderHint(QPainter.RenderHint.Antialiasing)
+        self._p.setBrush(Qt.BrushStyle.NoBrush)
+        for shade, width in ((self._theme.color("panel"), 4.0), (colour, 1.8)):
+            self._p.setPen(QPen(shade, width))
+            self._p.drawPath(path)
+        length = math.hypot(bend.x(), bend.y()) or 1.0
+        along = QPointF(bend.x() / length * 7, bend.y() / length * 7)
+        beside = QPointF(-along.y() * 0.6, along.x() * 0.6)
+        self._p.setPen(Qt.PenStyle.NoPen)
+        self._p.setBrush(colour)
+        self._p.drawPolygon(QPolygonF([end + along * 0.4, end - along + beside, end - along - beside]))
+        self._p.setBrush(Qt.BrushStyle.NoBrush)
+        self._p.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+
+    def ring(self, address: str, index: tuple[int, ...]) -> None:
+        """A ring around one cell of a tensor, in the tile that shows it."""
+        tile = self._layout.tiles.get(self._model.tile_of(address))
+        shape = self._model.network.tensors[address].shape if address in self._model.network.tensors else ()
+        if tile is None or len(index) != len(shape) or not all(0 <= i < n for i, n in zip(index, shape, strict=True)):
+            return
+        columns = math.prod(shape[1:])
+        column = int(np.ravel_multi_index(index[1:], shape[1:])) if len(shape) > 1 else 0
+        width, height = tile.width() / max(columns, 1), tile.height() / max(shape[0], 1)
+        draw_ring(
+            self._p, QRectF(tile.left() + column * width, tile.top() + index[0] * height, width, height), self._theme
+        )
 
     def _ring(self, tile: QRect, out: float, colour: QColor, width: float) -> None:
         self._p.setPen(QPen(colour, width, j=Qt.PenJoinStyle.MiterJoin))

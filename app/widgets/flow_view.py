@@ -46,6 +46,8 @@ class FlowView(QAbstractScrollArea):
     _lit = Lit()
     _marked: str | None = None
     _hovered: str | None = None
+    _hints: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    calm = False  # while a run plays, no lines that come and go
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -105,6 +107,19 @@ class FlowView(QAbstractScrollArea):
             chosen = f"{describe(tile).replace(chr(10), '; ')} is selected. " if tile is not None else ""
             self.setAccessibleDescription(chosen + KEYS_HINT)
             self.viewport().update()
+
+    def hint(self, cells: tuple[tuple[str, tuple[int, ...]], ...]) -> None:
+        """Ring these cells in their tiles."""
+        if cells != self._hints:
+            self._hints = cells
+            self.viewport().update()
+
+    def _sources(self) -> tuple[str, ...]:
+        """The tensors that the phase just computed has read."""
+        frame, model = self._frame, self._model
+        if frame is None or model is None or not 0 <= frame.position.phase < len(model.network.sources):
+            return ()
+        return model.network.sources[frame.position.phase]
 
     def tile_rect(self, address: str) -> QRect:
         """Where a tile is on the viewport now; empty where there is none."""
@@ -191,7 +206,11 @@ class FlowView(QAbstractScrollArea):
         painter.translate(-offset)
         flow = FlowPainter(painter, layout, self._images, self._frame)
         flow.paint(QRect(offset, size))
+        if not self.calm:
+            flow.trace(self._lit, self._sources())
         flow.outline(self._lit, self._marked, self._hovered, self.hasFocus())
+        for address, index in self._hints:
+            flow.ring(address, index)
 
     # --- pointer and keys ---------------------------------------------------------------------
 

@@ -12,6 +12,18 @@ from app.widgets.picture import Ruler, Values, draw_colour_bar, hatch, indexed_i
 
 __all__ = ["Heatmap", "Ruler", "draw_colour_bar", "hatch", "indexed_image", "shrink"]
 
+OPENING = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_F2)
+
+
+def draw_ring(painter: QPainter, cell: QRectF, theme: Theme) -> None:
+    """A ring around a cell that is found again whatever the cell's size and colour."""
+    centre, radius = cell.center(), max(7.0, 0.75 * max(cell.width(), cell.height()))
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for colour, width in (("panel", 4.5), ("good", 2.2)):
+        painter.setPen(QPen(theme.color(colour), width))
+        painter.drawEllipse(centre, radius, radius)
+
 
 class Heatmap(QWidget):
     """One tensor, whole, in its rectangle; says which cell the pointer is on and which was clicked.
@@ -22,6 +34,7 @@ class Heatmap(QWidget):
     hovered = Signal(int, int)  # row, column; again whenever new values are shown under a still pointer
     left = Signal()
     clicked = Signal(int, int)
+    opened = Signal(int, int)  # a double click, or Enter or F2 on the marked cell: to be edited
 
     def __init__(self, parent: QWidget | None = None, *, name: str = "heatmap", square: bool = False) -> None:
         super().__init__(parent)
@@ -31,6 +44,7 @@ class Heatmap(QWidget):
         self._magnitude = False
         self._shape = (0, 0)
         self._marked: tuple[int, int] | None = None
+        self._hinted: tuple[tuple[int, int], ...] = ()
         self._pointer: QPointF | None = None
         self.setAccessibleName(name)
         self.setAccessibleDescription("Shift and the arrow keys move the marked cell")
@@ -69,6 +83,12 @@ class Heatmap(QWidget):
         """Frame a cell of the full tensor, or none."""
         if cell != self._marked:
             self._marked = cell
+            self.update()
+
+    def hint(self, cells: tuple[tuple[int, int], ...]) -> None:
+        """Ring these cells of the full tensor, for as long as something else is pointed at."""
+        if cells != self._hinted:
+            self._hinted = cells
             self.update()
 
     def picture_rect(self) -> QRect:
@@ -113,6 +133,7 @@ class Heatmap(QWidget):
             painter.setPen(QPen(theme.color("forward" if self.hasFocus() else "line"), 1))
             painter.drawRect(rect.adjusted(0, 0, -1, -1))
             self._paint_mark(painter, theme)
+            self._paint_hints(painter, theme)
 
     def _paint_mark(self, painter: QPainter, theme: Theme) -> None:
         if self._marked is None or not (self._marked[0] < self._shape[0] and self._marked[1] < self._shape[1]):
@@ -124,6 +145,11 @@ class Heatmap(QWidget):
         for colour, width in (("panel", 4), ("text", 2)):
             painter.setPen(QPen(theme.color(colour), width))
             painter.drawRect(cell)
+
+    def _paint_hints(self, painter: QPainter, theme: Theme) -> None:
+        for cell in self._hinted:
+            if cell[0] < self._shape[0] and cell[1] < self._shape[1]:
+                draw_ring(painter, self.cell_rect(*cell), theme)
 
     def _fitting(self, rect: QRect) -> QImage:
         assert self._image is not None
@@ -156,6 +182,12 @@ class Heatmap(QWidget):
         self._pointer = None
         self.left.emit()
 
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Open the cell."""
+        cell = self.cell_at(event.position())
+        if cell is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.opened.emit(*cell)
+
     def mousePressEvent(self, event: QMouseEvent) -> None:
         cell = self.cell_at(event.position())
         if cell is not None and event.button() == Qt.MouseButton.LeftButton:
@@ -170,6 +202,9 @@ class Heatmap(QWidget):
             Qt.Key.Key_Right: (0, 1),
         }
         move = moves.get(Qt.Key(event.key()))
+        if event.key() in OPENING and self._marked is not None:
+            self.opened.emit(*self._marked)
+            return
         if move is None or not event.modifiers() & Qt.KeyboardModifier.ShiftModifier or not self._shape[0]:
             super().keyPressEvent(event)
             return
