@@ -161,6 +161,12 @@ def step_to_selected(window: Window) -> None:
     window.session.step_to_selected()
 
 
+@action("&Breakpoint at the selected tensor", "&Run", keys=("F8",))
+def toggle_breakpoint(window: Window) -> None:
+    """Stop whenever the selected tensor has been computed, or no more."""
+    window.session.toggle_break_at_selected()
+
+
 @action("Back one epoch", "&Run", "", ("Ctrl+Left",), section=True)
 def back_epoch(window: Window) -> None:
     """Back to the end of the epoch before."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
@@ -12,9 +14,9 @@ from app.consent import Consent
 from app.link import EngineLink
 from app.live_history import LiveHistory
 from engine import protocol
-from engine.conditions import AnyCondition
+from engine.conditions import AnyCondition, AtPhase
 from engine.differences import Difference
-from engine.frames import Frame, Position
+from engine.frames import Frame, Phase, Position
 from engine.gradcheck import Mode
 from engine.keyframes import DEFAULT_BUDGET
 from engine.layers.custom import own_files
@@ -90,7 +92,8 @@ class Session(QObject):
         self.breaks: tuple[protocol.BreakInfo, ...] = ()
         self.budget = DEFAULT_BUDGET  # bytes that the timeline may take
         self.tip = Position(0, -1)  # the last position computed on the present path
-        self.compared: int | None = None  # the fork whose tensors were taken off those of the frame shown
+        self.comparing: int | None = None  # the fork to compare with
+        self.compared: int | None = None  # the one whose tensors were taken off those of the frame shown
         self.selection: Selection | None = None
         self.hints: tuple[Selection, ...] = ()
         self.playing = False
@@ -192,12 +195,18 @@ class Session(QObject):
 
     def step_to_selected(self, *, back: bool = False) -> None:
         """Step to the next time that the phase which computes the selected tensor has been computed, or to the last."""
+        phase = self._phase_of_selected()
+        if phase is not None:
+            self._link.send(protocol.StepTo(phase, back))
+
+    def _phase_of_selected(self) -> Phase | None:
+        """The phase that computes the selected tensor: of a parameter, the update. Says why where there is none."""
         network, selection = self.network, self.selection
         info = network.tensors.get(selection.address) if network is not None and selection is not None else None
-        if network is None or info is None or info.made_by < 0:
-            self.said.emit("select a tensor that a phase computes, such as a gradient; then run to it", True)
-        else:
-            self._link.send(protocol.StepTo(network.phases[info.made_by], back))
+        if network is None or info is None:
+            self.said.emit("select a tensor first, such as a gradient", True)
+            return None
+        return network.phases[info.made_by]  # −1, which is always there, is the update
 
     def play(self, *, back: bool = False) -> None:
         """Step on and on, forwards or back."""
@@ -243,6 +252,27 @@ class Session(QObject):
         """The scalars of every step of the path that the run is on."""
         return self.histories[self.fork]
 
+    @property
+    def cursor(self) -> int | None:
+        """The step shown, where it lies in the past of the path; None at its end."""
+        step = self.frame.step if self.frame is not None else 0
+        return step if 0 < step < len(self.history) else None
+
+    @property
+    def path_names(self) -> tuple[tuple[int, str], ...]:
+        """Number and name of every path, the present one first."""
+        forks = self.paths.forks if self.paths is not None else ()
+        return tuple((f.number, f.name) for f in sorted(forks, key=lambda f: f.number != self.fork))
+
+    def other_paths(self, *, and_this: bool = False) -> list[tuple[int, str, Callable[[], int]]]:
+        """Number, name and length of every path but the present one; where there are others, `and_this` one too."""
+        names = self.path_names if and_this and len(self.path_names) > 1 else self.path_names[1:]
+        known = [(number, name) for number, name in names if number in self.histories]
+        return [(number, name, partial(self._length_of, number)) for number, name in known]
+
+    def _length_of(self, fork: int) -> int:
+        return len(self.histories.get(fork, ()))
+
     def seek(self, step: int, phase: int | None = None) -> None:
         """Show a mini-batch that has been computed before: whole, or up to the phase of this number."""
         self._link.send(protocol.Seek(step, phase))
@@ -272,6 +302,7 @@ class Session(QObject):
 
     def compare(self, fork: int | None) -> None:
         """Show how tensors differ from those of another fork at the same position; None: show them as they are."""
+        self.comparing = fork
         self._link.send(protocol.Compare(fork))
 
     def set_budget(self, budget: int) -> None:
@@ -282,6 +313,20 @@ class Session(QObject):
     def add_break(self, condition: AnyCondition) -> None:
         """Stop where this comes true."""
         self._link.send(protocol.AddBreak(condition))
+
+    def toggle_break_at_selected(self) -> None:
+        """Set a breakpoint at the phase that computes the selected tensor, or take it away."""
+        phase = self._phase_of_selected()
+        if phase is None:
+            return
+        wanted = AtPhase(kind=phase.kind, layer=phase.layer, part=phase.part)
+        there = next((i for i, info in enumerate(self.breaks) if info.condition == wanted), None)
+        if there is None:
+            self.add_break(wanted)
+            self.said.emit(f"breakpoint set at {phase}", False)
+        else:
+            self.remove_break(there)
+            self.said.emit(f"breakpoint at {phase} removed", False)
 
     def enable_break(self, number: int, enabled: bool) -> None:
         """Let a breakpoint stop, or not."""
@@ -527,6 +572,8 @@ class Session(QObject):
             history.skip_to(event.history_first)  # where a new engine goes on, numbers of earlier steps may be lost
             history.extend(read_history(self._link.slots, event, len(history.columns)))
         self.tip, self.compared = event.tip, event.compared if event.compared >= 0 else None
+        if self.compared is None and not event.playing:
+            self.comparing = None
         self._note_live(event.live)
         self.frame = read_frame(self._link.slots, event, self.network.phases, self.network.batches)
         self.shown.emit(self.frame)

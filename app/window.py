@@ -43,6 +43,7 @@ AREAS = {
     "bottom": Qt.DockWidgetArea.BottomDockWidgetArea,
     "strip": Qt.DockWidgetArea.BottomDockWidgetArea,
 }
+TABS = ("gradient_check", "formula", "breakpoints")  # share a place; the second is in front
 FIRST_SIZE = QSize(1440, 900)
 EDGE = 8  # pixels around the cards, as wide as the gaps between them
 
@@ -253,9 +254,11 @@ class Window(QMainWindow):
                 self.addDockWidget(AREAS[area], dock)
             dock.show()
             last[area] = dock
-        if "formula" in self.docks and "gradient_check" in self.docks:
-            self.tabifyDockWidget(self.docks["gradient_check"], self.docks["formula"])
-            self.docks["formula"].raise_()
+        tabs = [self.docks[name] for name in TABS if name in self.docks]
+        for dock in tabs[1:]:
+            self.tabifyDockWidget(tabs[0], dock)
+        if len(tabs) > 1:
+            tabs[1].raise_()
         self.setCorner(Qt.Corner.BottomLeftCorner, AREAS["left"])  # the forms need the height
         self.setCorner(Qt.Corner.BottomRightCorner, AREAS["bottom"])
         QTimer.singleShot(0, self, self._set_first_sizes)  # once the docks have been laid out

@@ -11,16 +11,18 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 from app.panel import Panel
 from app.session import Session
 from app.widgets.curve_data import Array, Dense, Read, Sparse
+from app.widgets.fork_colours import fork_place
 from app.widgets.key import Key, KeyRow
 from app.widgets.numbers import NONE, count, figures, no_number, percent
 from app.widgets.throttle import Throttle
 from engine.frames import Frame
-from engine.protocol import Built
+from engine.protocol import Built, Paths
 
 if TYPE_CHECKING:
     from app.widgets.plot import StepPlot
+    from app.widgets.series import Overlay
 
-TRAIN, PENALTY, VALIDATION = 0, 1, 2  # places in the theme's series
+PENALTY, VALIDATION = 1, 2  # places in the theme's series; training has that of its fork
 
 
 class CurvesPanel(Panel):
@@ -55,8 +57,12 @@ class CurvesPanel(Panel):
             Throttle(self._redraw_loss, self, takes_turns=True),
             Throttle(self._redraw_accuracy, self, takes_turns=True),
         )
+        self._drawn: object = None
+        self._paths: object = None
         for plot in self._plots:
             plot.pointed.connect(self._read_values)
+            plot.clicked.connect(session.seek)
+        session.paths_changed.connect(self._on_paths)
 
     @property
     def _plots(self) -> tuple[StepPlot, StepPlot]:
@@ -64,25 +70,28 @@ class CurvesPanel(Panel):
 
     def build(self, network: Built) -> None:
         """New curves for a new network; no accuracy where there are no classes."""
+        self._drawn = None
         from app.widgets.series import Series  # as above
 
         has_classes = "data.labels" in network.tensors
         rows: list[KeyRow] = []
         for plot, column in zip(self._plots, ("loss", "accuracy"), strict=True):
-            train = Series("train", Dense(self._read(column)), TRAIN)
+            train = Series("train", Dense(self._read(column)), fork_place(self.session.fork))
             validation = Series("validation", Sparse(self._read(f"validation_{column}")), VALIDATION, markers=True)
             shown: tuple[Series, ...] = (train, validation) if plot is self.loss or has_classes else ()
             if plot is self.loss and any(".penalty_" in address for address in network.tensors):
                 shown += (Series("penalty", Dense(self._read("penalty")), PENALTY),)
             plot.set_series(shown)
+            plot.set_overlays(self._others(column) if shown else ())
             rows += [KeyRow(column), *(s.key_row() for s in shown)] if shown else []
         self.accuracy.setVisible(has_classes)
         self.key.set_rows(tuple(rows))
         self._redraw_accuracy()
         self._redraw_loss()
 
-    def _read(self, column: str) -> Read:
-        history = self.session.history
+    def _read(self, column: str, fork: int | None = None) -> Read:
+        """A quantity on the present path, or on a fork."""
+        history = self.session.history if fork is None else self.session.histories[fork]
         place = history.columns.index(column)
         scale = 100.0 if column.endswith("accuracy") else 1.0
 
@@ -91,8 +100,32 @@ class CurvesPanel(Panel):
 
         return read
 
+    def _others(self, column: str) -> tuple[Overlay, ...]:
+        """The same quantity on all other paths."""
+        from app.widgets.series import Overlay  # as above
+
+        return tuple(
+            Overlay(name, fork_place(number), Dense(self._read(column, number)), length)
+            for number, name, length in self.session.other_paths()
+            if column in self.session.histories[number].columns
+        )
+
+    def _on_paths(self, _: Paths) -> None:
+        """Another path, or another name of one: other curves."""
+        network, paths = self.session.network, self.session.path_names
+        if network is not None and paths != self._paths:
+            self._paths = paths
+            self.build(network)
+
     def draw(self, frame: Frame) -> None:
-        """While playing, redraw as often as one can read; else at once."""
+        """While playing, redraw as often as one can read; else at once, where there is something new."""
+        session = self.session
+        state = session.fork, len(session.history), frame.step, len(session.live)
+        if state == self._drawn and not session.playing:
+            return
+        self._drawn = state
+        for plot in self._plots:
+            plot.show_position(session.cursor)
         for throttle in self._throttles:
             throttle.ask(at_once=not self.session.playing)
 
@@ -114,7 +147,7 @@ class CurvesPanel(Panel):
         self.loss.mark_steps(self.session.live.failed)
         self._mark_loss()
         self._read_values()
-        self.status_changed.emit(self._status(length))
+        self.status_changed.emit(self._status(self.session.cursor or length))
 
     def _mark_loss(self) -> None:
         """Say from which step on the loss is no number."""
@@ -137,7 +170,7 @@ class CurvesPanel(Panel):
 
     def _read_values(self) -> None:
         """The values of the step pointed at in either plot; else of the last step."""
-        step = self.loss.step or self.accuracy.step or len(self.session.history)
+        step = self.loss.step or self.accuracy.step or self.session.cursor or len(self.session.history)
         texts: list[str] = []
         for plot in self._plots:
             texts += [""] if plot.series else []

@@ -27,6 +27,7 @@ class FlowPanel(Panel):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.view = FlowView(self)
+        self._told = ""
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.view)
@@ -55,6 +56,19 @@ class FlowPanel(Panel):
         """Show the frame."""
         self.view.calm = self.session.playing
         self.view.show_frame(frame)
+        self._tell_difference()
+
+    def _tell_difference(self) -> None:
+        """Say so where tiles show how the tensors differ from another fork's."""
+        session, names = self.session, dict(self.session.path_names)
+        text = ""
+        if session.compared is not None:
+            text = f"▲ difference: {names.get(session.fork, 'this')} − {names.get(session.compared, 'another')}"
+        elif session.comparing is not None:
+            text = "the difference is shown when paused"
+        if text != self._told:
+            self._told = text
+            self.status_changed.emit(text)
 
     def _on_selected(self, selection: Selection | None) -> None:
         self.view.mark(selection.address if selection is not None else None)

@@ -89,13 +89,11 @@ class FlowPainter:
         colour = self._theme.color(lit.direction)
         tiles = self._layout.tiles
         known = dict.fromkeys(address for a in sources if (address := self._model.tile_of(a)) in tiles)
-        for target in lit.fresh:
-            role = target.partition(".")[2]
+        for target in lit.fresh if lit.column is not None else ():  # an update stands right above its gradient
             for source in known:
-                updates = lit.column is None and source != f"{target.partition('.')[0]}.grad_{role}"
-                if source != target and not updates:
+                if source != target:
                     self._line(tiles[source], tiles[target], colour)
-        for source in known if lit.column is not None else ():
+        for source in known:
             self._p.setPen(QPen(colour, 1.4, Qt.PenStyle.DashLine))
             self._p.drawRect(QRectF(tiles[source]).adjusted(-2, -2, 2, 2))
 

@@ -7,13 +7,17 @@ from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 
 from app import theme
 
-FIRST = (0, 3, 2, 6, 4, 5, 7)  # places in the theme's series: what curves of one run use most comes last
+PLACES = (0, 3, 6, 4, 5, 7)  # in the theme's series; the others are those of validation and penalty
+
+
+def fork_place(number: int) -> int:
+    """The place in the theme's series of the colour of the fork of this number."""
+    return PLACES[number % len(PLACES)]
 
 
 def fork_colour(number: int) -> QColor:
     """The colour of the fork of this number, in the present theme."""
-    series = theme.current().series
-    return QColor(series[FIRST[number % len(FIRST)]])
+    return QColor(theme.current().series[fork_place(number)])
 
 
 def fork_icon(number: int, size: int = 14) -> QIcon:

@@ -12,12 +12,13 @@ from PySide6.QtGui import QFontMetricsF, QHideEvent, QKeyEvent, QMouseEvent, QRe
 from app import theme as themes
 from app.widgets.axes import LARGEST, Scale, StepAxis, ValueAxis, limits, pen, steady
 from app.widgets.curve_data import Array, Thinned
-from app.widgets.series import Curve, Series, small_font, spread
+from app.widgets.series import Curve, Overlay, Series, small_font, spread
 
 import pyqtgraph as pg  # isort: skip  (after PySide6, or it may choose another Qt)
 
 TAG_ROOM = 20  # pixels kept right of the last step for the curves' tags
 MARK = 9  # pixels: how high a mark on the time axis is
+STILL = 4  # pixels that a click may move
 FEW_CURVES = 12  # up to here curves are smoothed
 
 
@@ -28,10 +29,13 @@ class StepPlot(pg.PlotWidget):
     """
 
     pointed = Signal()
+    clicked = Signal(int)  # the step under a click that was no drag
 
     def __init__(self, scale: Scale, name: str, empty: str) -> None:
         self._scale = scale
         self._curves: list[Curve] = []
+        self._overlays: tuple[Overlay, ...] = ()
+        self._pressed: QPointF | None = None
         self._tagged = False
         self._length = 0
         self._zoomed = False
@@ -56,13 +60,14 @@ class StepPlot(pg.PlotWidget):
 
     def _add_marks(self, empty: str) -> None:
         self._cursor = pg.InfiniteLine(angle=90)
+        self._here = pg.InfiniteLine(angle=90)
         self._lost = pg.InfiniteLine(angle=90)
         self._lost_text = pg.TextItem(anchor=(1, 0))
         self._marked = np.zeros(0)
         self._marks = pg.PlotCurveItem(antialias=False, connect="pairs")
         self.addItem(self._marks, ignoreBounds=True)
         self._empty = pg.TextItem(empty, anchor=(0.5, 0.5))
-        for item in (self._cursor, self._lost, self._lost_text, self._empty):
+        for item in (self._here, self._cursor, self._lost, self._lost_text, self._empty):
             item.setVisible(item is self._empty)
             self.addItem(item, ignoreBounds=True)
 
@@ -79,6 +84,32 @@ class StepPlot(pg.PlotWidget):
             self.addItem(item, ignoreBounds=True)
         self._restyle()
         self.redraw(0)
+
+    def set_overlays(self, overlays: tuple[Overlay, ...]) -> None:
+        """Lay other paths' curves over these from now on."""
+        for item in (item for overlay in self._overlays for item in overlay.items):
+            self.removeItem(item)
+        self._overlays = overlays
+        for item in (item for overlay in overlays for item in overlay.items):
+            self.addItem(item, ignoreBounds=True)
+        for overlay in overlays:
+            overlay.restyle()
+
+    @property
+    def overlays(self) -> tuple[Overlay, ...]:
+        """The other paths' curves."""
+        return self._overlays
+
+    def show_position(self, step: int | None) -> None:
+        """A line where the run stands, or none: at the end of the curves it needs none."""
+        self._here.setVisible(step is not None)
+        if step is not None:
+            self._here.setValue(step)
+
+    @property
+    def position(self) -> int | None:
+        """The step that the line is at."""
+        return int(self._here.value()) if self._here.isVisible() else None
 
     @property
     def series(self) -> tuple[Series, ...]:
@@ -108,7 +139,8 @@ class StepPlot(pg.PlotWidget):
         self._length = length
         for series in self.series:
             series.source.update(length)
-        self._empty.setVisible(length == 0)
+        others = [overlay.update() for overlay in self._overlays]
+        self._empty.setVisible(max(length, *others, 0) == 0)
         self._draw()
 
     def show_all(self) -> None:
@@ -168,6 +200,14 @@ class StepPlot(pg.PlotWidget):
             if seen.size:
                 low, high = min(low, float(seen.min())), max(high, float(seen.max()))
             ends.append((float(points.x[finite][-1]), float(seen[-8:].mean())) if seen.size else (0.0, math.nan))
+        for overlay in self._overlays:
+            points = overlay.source.curve(math.floor(left) - 1, math.ceil(right) + 1, pixels)
+            x, y = (points.mean_x, points.mean_y) if len(points.mean_x) else (points.x, points.y)
+            scaled = self._scaled(y)
+            overlay.show(x, scaled)
+            seen = scaled[np.isfinite(scaled)]
+            if seen.size:
+                low, high = min(low, float(seen.min())), max(high, float(seen.max()))
         self._set_value_range(*limits(self._scale, low, high, self._zoomed))
         if len(self._marked) or len(self.marked()):
             self._draw_marks()
@@ -182,7 +222,7 @@ class StepPlot(pg.PlotWidget):
 
     def _set_range(self) -> None:
         """All steps, with an end that moves in few jumps."""
-        last = steady(max(self._length, 10))
+        last = steady(max(self._length, *(len(overlay.source) for overlay in self._overlays), 10))
         width = max(self._box.width(), 60.0)
         room = last * TAG_ROOM / (width - TAG_ROOM) if self._tagged else 0.0
         wanted = [0.0, last + room]
@@ -239,6 +279,18 @@ class StepPlot(pg.PlotWidget):
         else:
             self._point(None)
 
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """The beginning of a click, or of a drag."""
+        super().mousePressEvent(event)
+        self._pressed = event.position() if event.button() == Qt.MouseButton.LeftButton else None
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """A click, where the pointer has not moved."""
+        super().mouseReleaseEvent(event)
+        pressed, self._pressed = self._pressed, None
+        if pressed is not None and (event.position() - pressed).manhattanLength() <= STILL and self._step is not None:
+            self.clicked.emit(self._step)
+
     def leaveEvent(self, event: QEvent) -> None:
         """Look at no step."""
         super().leaveEvent(event)
@@ -289,9 +341,12 @@ class StepPlot(pg.PlotWidget):
         item.getAxis("left").fit_text("100 %" if self._scale == "percent" else "0.0005")
         item.getAxis("bottom").fit_text("")
         self._cursor.setPen(pen(theme.color("muted")))
+        self._here.setPen(pen(theme.color("text"), style=Qt.PenStyle.DotLine))
         self._lost.setPen(pen(theme.color("bad")))
         self._marks.setPen(pg.mkPen(theme.color("bad"), width=2))
         self._lost_text.setColor(theme.bad_text)
         self._empty.setColor(theme.muted)
         for curve in self._curves:
             curve.restyle()
+        for overlay in self._overlays:
+            overlay.restyle()

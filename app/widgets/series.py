@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ import pyqtgraph as pg  # isort: skip  (after PySide6, or it may choose another 
 
 MOST_MARKERS = 60
 BAND_ALPHA = 48
+OVERLAY_ALPHA = 190
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,42 @@ class Curve:
         faint = QColor(colour)
         faint.setAlpha(BAND_ALPHA)
         self.band.setPen(pen(faint))
+
+
+class Overlay:
+    """The same quantity on another path: a thin line with its name at its end."""
+
+    def __init__(self, name: str, color: int, source: Dense, length: Callable[[], int]) -> None:
+        self.name, self.source, self._color, self._length = name, source, color, length
+        self.line = pg.PlotCurveItem(antialias=True)
+        self.tag = pg.TextItem(name, anchor=(1, 1))
+        self.line.setZValue(-2)
+
+    @property
+    def items(self) -> tuple[Any, ...]:
+        """Everything to be put on the plot."""
+        return self.line, self.tag
+
+    def update(self) -> int:
+        """Take in what is new; returns how many steps there are."""
+        self.source.update(self._length())
+        return len(self.source)
+
+    def show(self, x: Array, y: Array) -> None:
+        """Hand the points over."""
+        _set(self.line, x, y)
+        finite = np.flatnonzero(np.isfinite(y))
+        self.tag.setVisible(bool(finite.size))
+        if finite.size:
+            self.tag.setPos(float(x[finite[-1]]), float(y[finite[-1]]))
+
+    def restyle(self) -> None:
+        """Take the theme's colours."""
+        colour = QColor(series_color(self._color, themes.current()))
+        self.tag.setColor(colour)
+        self.tag.setFont(small_font())
+        colour.setAlpha(OVERLAY_ALPHA)
+        self.line.setPen(pen(colour))
 
 
 def _set(item: Any, x: Array, y: Array) -> None:
