@@ -43,7 +43,10 @@ AREAS = {
     "bottom": Qt.DockWidgetArea.BottomDockWidgetArea,
     "strip": Qt.DockWidgetArea.BottomDockWidgetArea,
 }
-TABS = ("gradient_check", "formula", "breakpoints")  # share a place; the second is in front
+TABS = (  # panels that share a place, and which of them is in front at first
+    (("gradient_check", "formula", "breakpoints"), "formula"),
+    (("norms", "health"), "norms"),
+)
 FIRST_SIZE = QSize(1440, 900)
 EDGE = 8  # pixels around the cards, as wide as the gaps between them
 
@@ -244,9 +247,14 @@ class Window(QMainWindow):
         last: dict[str, QDockWidget] = {}
         for name in sorted(self.docks, key=self._place):
             dock, area = self.docks[name], self._kinds[name].area
+            beside = next(
+                (self.docks[names[0]] for names, _ in TABS if name in names[1:] and names[0] in self.docks), None
+            )
             dock.setFloating(False)
             self.removeDockWidget(dock)
-            if area == "strip" and "bottom" in last:
+            if beside is not None:
+                self.tabifyDockWidget(beside, dock)
+            elif area == "strip" and "bottom" in last:
                 self.splitDockWidget(last["bottom"], dock, Qt.Orientation.Vertical)
             elif area == "bottom" and area in last:
                 self.splitDockWidget(last[area], dock, Qt.Orientation.Horizontal)
@@ -254,11 +262,9 @@ class Window(QMainWindow):
                 self.addDockWidget(AREAS[area], dock)
             dock.show()
             last[area] = dock
-        tabs = [self.docks[name] for name in TABS if name in self.docks]
-        for dock in tabs[1:]:
-            self.tabifyDockWidget(tabs[0], dock)
-        if len(tabs) > 1:
-            tabs[1].raise_()
+        for _, front in TABS:
+            if front in self.docks:
+                self.docks[front].raise_()
         self.setCorner(Qt.Corner.BottomLeftCorner, AREAS["left"])  # the forms need the height
         self.setCorner(Qt.Corner.BottomRightCorner, AREAS["bottom"])
         QTimer.singleShot(0, self, self._set_first_sizes)  # once the docks have been laid out

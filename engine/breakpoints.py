@@ -170,7 +170,10 @@ class Breakpoints:
         self._landed[id(found)] = recorder.trainer.step_count
         phase = recorder.trainer.phase or Phase("batch")
         what = f": {cause.tensor} {cause.text}" if cause.text else ""
-        sentence = f"Stopped at {found.title}, step {recorder.trainer.step_count}, {phase}{what}."
+        step = f"step {recorder.trainer.step_count:,}"
+        where = f"at {phase}, {step}" if isinstance(found.condition, AtPhase) else f"at {step}, {phase}"
+        why = "" if isinstance(found.condition, AtPhase) else f": {found.title}"
+        sentence = f"Stopped {where}{why}{what}."
         return Hit(found, recorder.here, phase, cause.tensor, sentence)
 
 
