@@ -19,6 +19,10 @@ class Clipping(KindSpec, frozen=True, kw_only=True):
         """Clip the gradient of all parameters, (P,), in place."""
         raise NotImplementedError
 
+    def factor(self, gradient: NDArray[Any], entry: float) -> float:
+        """What an entry of the gradient (P,) is multiplied by where it is clipped; 1 where it stays."""
+        return 1.0
+
 
 class NoClipping(Clipping, frozen=True, kw_only=True, tag="none"):
     """Gradients as they are."""
@@ -41,9 +45,14 @@ class ClipByNorm(Clipping, frozen=True, kw_only=True):
 
     def clip(self, gradient: NDArray[Any]) -> None:
         """g ← g·min(1, max_norm / (‖g‖ + 1e-6))."""
-        scale = self.max_norm / (sqrt(float(np.dot(gradient, gradient))) + 1e-6)
-        if not scale >= 1.0:
+        scale = self.factor(gradient, 0.0)
+        if scale != 1.0:
             np.multiply(gradient, scale, out=gradient)
+
+    def factor(self, gradient: NDArray[Any], entry: float) -> float:
+        """min(1, max_norm / (‖g‖ + 1e-6)), of every entry the same; NaN where ‖g‖ is."""
+        scale = self.max_norm / (sqrt(float(np.dot(gradient, gradient))) + 1e-6)
+        return 1.0 if scale >= 1.0 else scale
 
     @classmethod
     def title(cls) -> str:
@@ -61,6 +70,10 @@ class ClipByValue(Clipping, frozen=True, kw_only=True):
     def clip(self, gradient: NDArray[Any]) -> None:
         """g ← min(max(g, −limit), limit)."""
         np.clip(gradient, -self.limit, self.limit, out=gradient)
+
+    def factor(self, gradient: NDArray[Any], entry: float) -> float:
+        """limit / |g| where an entry is beyond the limit."""
+        return self.limit / abs(entry) if abs(entry) > self.limit else 1.0
 
     @classmethod
     def title(cls) -> str:

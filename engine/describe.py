@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from engine import protocol
 from engine.boundary import extent, is_plane
+from engine.explain import sources_of
 from engine.protocol import DataInfo, LayerInfo
 from engine.run import Run
 
@@ -64,4 +65,5 @@ def describe(run: Run) -> protocol.Built:
         update_formula=live.update_formula,
         batches=trainer.batches,
         step=trainer.step_count,
+        sources=tuple(sources_of(trainer, phase) for phase in trainer.all_phases),
     )

@@ -5,6 +5,8 @@ All mean what PyTorch's mean: slots start at 0, weight decay is added to the gra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from math import sqrt
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Union
 
@@ -13,6 +15,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from engine.spec import LIVE, KindSpec, Rate, members
+from engine.terms import Cells, Product, Sum, bracketed, constant, number
 
 Array = NDArray[Any]
 Momentum = Annotated[
@@ -32,6 +35,8 @@ class OptimizerSpec(KindSpec, frozen=True, kw_only=True):
     lr: Rate = 0.1
 
     formula: ClassVar[str] = ""
+    # What its arrays of state are called; behind them there may be one that is mere room.
+    slot_names: ClassVar[tuple[str, ...]] = ()
 
     @property
     def formulas(self) -> dict[str, str]:
@@ -50,6 +55,13 @@ class OptimizerSpec(KindSpec, frozen=True, kw_only=True):
         networks are handed over piece by piece.
         """
         raise NotImplementedError
+
+    def terms(self, gradient: Cells, parameter: Cells, old: Sequence[float], step: int, lr: float) -> Sum | None:
+        """What the update of one parameter is made of; None: the optimizer cannot say.
+
+        `gradient` is the cell it got, `parameter` the one before the update, `old` its own state before, one a slot.
+        """
+        return None
 
 
 def with_decay(formula: str, weight_decay: float) -> str:
@@ -80,6 +92,12 @@ def blend_squares(average: Array, values: Array, keep: float, room: Array) -> No
     np.add(average, room, out=average)
 
 
+def scaled_terms(formula: str, *terms: tuple[float, str, Cells], numbers: str = "") -> Sum:
+    """A term scale · cell for each; those with the scale 0 are left out."""
+    products = [Product((constant(symbol, scale), cell)) for scale, symbol, cell in terms if scale]
+    return Sum(formula, products, {}, numbers)
+
+
 class SGD(OptimizerSpec, frozen=True, kw_only=True):
     """Stochastic gradient descent: v ← momentum·v + g, Δθ = −lr·v; Nesterov: Δθ = −lr·(g + momentum·v)."""
 
@@ -90,6 +108,7 @@ class SGD(OptimizerSpec, frozen=True, kw_only=True):
     weight_decay: WeightDecay = 0.0
 
     formula: ClassVar[str] = "v ← momentum·v + grad_θ,  θ ← θ − lr·v"
+    slot_names: ClassVar[tuple[str, ...]] = ("velocity",)
 
     @property
     def formulas(self) -> dict[str, str]:
@@ -118,6 +137,23 @@ class SGD(OptimizerSpec, frozen=True, kw_only=True):
                 gradient = velocity
         np.multiply(gradient, -lr, out=update)
 
+    def terms(self, gradient: Cells, parameter: Cells, old: Sequence[float], step: int, lr: float) -> Sum:
+        """−lr·g, −lr·momentum·v and −lr·weight_decay·θ; with Nesterov the gradient counts once more."""
+        momentum, decay = self.momentum, self.weight_decay
+        ahead = self.nesterov and momentum > 1e-12
+        g, v = (1 + momentum, momentum * momentum) if ahead else (1.0, momentum)
+        formula = r"\Delta \theta = -\eta \left( g + \mu v \right), \quad v \leftarrow \mu v + g"
+        if not momentum:
+            formula = r"\Delta \theta = -\eta \, g"
+        velocity = Cells(r"v^{\mathrm{old}}", old[0])
+        more = r"(1 + \mu)" if ahead else ""
+        return scaled_terms(
+            formula if ahead or not momentum else r"\Delta \theta = -\eta \, v, \quad v \leftarrow \mu v + g",
+            (-lr * g, rf"-\eta {more}", gradient),
+            (-lr * v, r"-\eta \mu^2" if ahead else r"-\eta \mu", velocity),
+            (-lr * g * decay, rf"-\eta {more} \lambda", parameter),
+        )
+
 
 class AdaGrad(OptimizerSpec, frozen=True, kw_only=True, tag="adagrad"):
     """Steps shrink where gradients have been large: s ← s + g², Δθ = −lr·g / (√s + eps) (Duchi et al. 2011)."""
@@ -127,6 +163,7 @@ class AdaGrad(OptimizerSpec, frozen=True, kw_only=True, tag="adagrad"):
     weight_decay: WeightDecay = 0.0
 
     formula: ClassVar[str] = "s ← s + grad_θ²,  θ ← θ − lr·grad_θ / (√s + eps)"
+    slot_names: ClassVar[tuple[str, ...]] = ("squares",)
 
     @property
     def formulas(self) -> dict[str, str]:
@@ -149,6 +186,18 @@ class AdaGrad(OptimizerSpec, frozen=True, kw_only=True, tag="adagrad"):
         np.divide(gradient, update, out=update)
         np.multiply(update, -lr, out=update)
 
+    def terms(self, gradient: Cells, parameter: Cells, old: Sequence[float], step: int, lr: float) -> Sum:
+        """g and the decay, each times −lr / (√s + eps)."""
+        g = float(gradient.values) + self.weight_decay * float(parameter.values)
+        squares = old[0] + g * g
+        scale, symbol = -lr / (sqrt(squares) + self.eps), r"\frac{-\eta}{\sqrt{s} + \epsilon}"
+        return scaled_terms(
+            r"\Delta \theta = -\eta \frac{g}{\sqrt{s} + \epsilon}, \quad s \leftarrow s + g^2",
+            (scale, symbol, gradient),
+            (scale * self.weight_decay, symbol + r" \lambda", parameter),
+            numbers=rf"s = {number(old[0])} + {bracketed(g)}^2 = {number(squares)}",
+        )
+
 
 class RMSProp(OptimizerSpec, frozen=True, kw_only=True):
     """Steps scaled by a running mean of squares: s ← alpha·s + (1 − alpha)·g², Δθ = −lr·g / (√s + eps)."""
@@ -162,6 +211,7 @@ class RMSProp(OptimizerSpec, frozen=True, kw_only=True):
     weight_decay: WeightDecay = 0.0
 
     formula: ClassVar[str] = "s ← alpha·s + (1 − alpha)·grad_θ²,  v ← momentum·v + grad_θ / (√s + eps),  θ ← θ − lr·v"
+    slot_names: ClassVar[tuple[str, ...]] = ("squares", "velocity")
 
     @property
     def formulas(self) -> dict[str, str]:
@@ -187,6 +237,21 @@ class RMSProp(OptimizerSpec, frozen=True, kw_only=True):
             np.copyto(update, velocity)
         np.multiply(update, -lr, out=update)
 
+    def terms(self, gradient: Cells, parameter: Cells, old: Sequence[float], step: int, lr: float) -> Sum:
+        """g and the decay, each times −lr / (√s + eps), and −lr·momentum·v."""
+        g = float(gradient.values) + self.weight_decay * float(parameter.values)
+        squares = self.alpha * old[0] + (1 - self.alpha) * g * g
+        scale, symbol = -lr / (sqrt(squares) + self.eps), r"\frac{-\eta}{\sqrt{s} + \epsilon}"
+        return scaled_terms(
+            r"\Delta \theta = -\eta \, v, \quad v \leftarrow \mu v + \frac{g}{\sqrt{s} + \epsilon}, "
+            r"\quad s \leftarrow \alpha s + (1 - \alpha) g^2",
+            (scale, symbol, gradient),
+            (-lr * self.momentum, r"-\eta \mu", Cells(r"v^{\mathrm{old}}", old[1])),
+            (scale * self.weight_decay, symbol + r" \lambda", parameter),
+            numbers=rf"s = {self.alpha:g} \cdot {number(old[0])} + {1 - self.alpha:.6g} \cdot {bracketed(g)}^2"
+            rf" = {number(squares)}",
+        )
+
 
 class _Adam(OptimizerSpec, frozen=True, kw_only=True):
     """What Adam and AdamW share; they differ in what the weight decay is added to."""
@@ -199,6 +264,8 @@ class _Adam(OptimizerSpec, frozen=True, kw_only=True):
         float, Meta(ge=0.0, lt=1.0, title="beta 2", description="How slowly the mean of squares forgets", extra=LIVE)
     ] = 0.999
     eps: Epsilon = 1e-8
+
+    slot_names: ClassVar[tuple[str, ...]] = ("first", "second")
 
     @property
     def slots(self) -> int:
@@ -219,6 +286,28 @@ class _Adam(OptimizerSpec, frozen=True, kw_only=True):
         np.divide(mean, update, out=update)
         np.multiply(update, -lr * correction / (1.0 - self.beta1**step), out=update)
 
+    def terms(self, gradient: Cells, parameter: Cells, old: Sequence[float], step: int, lr: float) -> Sum:
+        """β₁·m and (1 − β₁)·g, each times −lr / ((1 − β₁ᵗ)·(√v̂ + eps)); and the decay."""
+        decay = self._decay()
+        g = float(gradient.values) + decay * float(parameter.values)
+        squares = self.beta2 * old[1] + (1 - self.beta2) * g * g
+        corrected = squares / (1 - self.beta2**step)
+        scale = -lr / ((1 - self.beta1**step) * (sqrt(corrected) + self.eps))
+        symbol = r"\frac{-\eta}{(1 - \beta_1^t)(\sqrt{\hat{v}} + \epsilon)}"
+        return scaled_terms(
+            r"\Delta \theta = -\eta \frac{\hat{m}}{\sqrt{\hat{v}} + \epsilon}, "
+            r"\quad m \leftarrow \beta_1 m + (1 - \beta_1) g, \quad v \leftarrow \beta_2 v + (1 - \beta_2) g^2",
+            (scale * (1 - self.beta1), symbol + r" (1 - \beta_1)", gradient),
+            (scale * self.beta1, symbol + r" \beta_1", Cells(r"m^{\mathrm{old}}", old[0])),
+            (scale * (1 - self.beta1) * decay, symbol + r" (1 - \beta_1) \lambda", parameter),
+            numbers=rf"\hat{{v}} = \frac{{{self.beta2:g} \cdot {number(old[1])} + {1 - self.beta2:.6g} \cdot "
+            rf"{bracketed(g)}^2}}{{1 - {self.beta2:g}^{{{step}}}}} = {number(corrected)}",
+        )
+
+    def _decay(self) -> float:
+        """The weight decay that is added to the gradient."""
+        raise NotImplementedError
+
 
 class Adam(_Adam, frozen=True, kw_only=True):
     """Running means of g and g², corrected for their start at 0: Δθ = −lr·m̂ / (√v̂ + eps) (Kingma and Ba 2015)."""
@@ -231,6 +320,9 @@ class Adam(_Adam, frozen=True, kw_only=True):
     def formulas(self) -> dict[str, str]:
         """The update, with the decay where it is on."""
         return {"update": with_decay(self.formula, self.weight_decay)}
+
+    def _decay(self) -> float:
+        return self.weight_decay
 
     def update(self, gradient: Array, parameters: Array, update: Array, slots: Array, step: int, lr: float) -> None:
         """g ← g + weight_decay·θ; then as Adam."""
@@ -258,6 +350,16 @@ class AdamW(_Adam, frozen=True, kw_only=True, tag="adamw"):
         if self.weight_decay:
             np.multiply(parameters, -lr * self.weight_decay, out=slots[2])
             np.add(update, slots[2], out=update)
+
+    def _decay(self) -> float:
+        return 0.0
+
+    def terms(self, gradient: Cells, parameter: Cells, old: Sequence[float], step: int, lr: float) -> Sum:
+        """Adam's, and −lr·weight_decay·θ."""
+        found = super().terms(gradient, parameter, old, step, lr)
+        own = scaled_terms("", (-lr * self.weight_decay, r"-\eta \lambda", parameter))
+        formula = found.formula.replace(r"\Delta \theta =", r"\Delta \theta = -\eta \lambda \theta", 1)
+        return replace(found, formula=formula, products=[*found.products, *own.products])
 
 
 if TYPE_CHECKING:

@@ -11,13 +11,14 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from engine.before import Before
 from engine.datasets import scaled
 from engine.frames import Frame, Phase, Position, TensorInfo
-from engine.frozen import frozen_parts
+from engine.frozen import FrozenPart, frozen_parts
 from engine.layers.base import Array
 from engine.layers.custom import take_up_own_code
 from engine.motion import Motion
-from engine.network import DATA, SHUFFLE, Network, Pass, check_outputs, random_stream
+from engine.network import DATA, SHUFFLE, Network, Pass, Slot, check_outputs, random_stream
 from engine.penalties import Penalty, penalties_of
 from engine.recipe import Recipe, only_live_fields_differ
 from engine.spec import RecipeError
@@ -51,6 +52,9 @@ class Trainer:
         self._threads = BlasThreads(threads_for(self.network.multiply_adds * recipe.batch_size))
         self.step_count = 0
         self.needs_input_gradient = False  # whether backward goes on to the data itself
+        self.before = Before(self.network, recipe)
+        kinds = ("", "grad", "update", *recipe.optimizer.slot_names)
+        self._rows = {kind: row for row, kind in enumerate(kinds)}  # of the network's store
         self.batch_labels: Array | None = None  # of the present mini-batch, (B,)
         self._open_phases()
         self._open_record()
@@ -99,12 +103,15 @@ class Trainer:
     def _open_phases(self) -> None:
         """Name every phase of a mini-batch once, in order."""
         layers = self.recipe.layers
-        self._forward = [Phase("forward", i) for i in range(len(layers))]
+        self._forward: list[dict[str | None, Phase]] = []
+        for i, spec in enumerate(layers):
+            self._forward.append({part: Phase("forward", i, part) for part in spec.forward_parts or (None,)})
         self._backward: list[dict[str, Phase]] = []
         for i, spec in enumerate(layers):
             parts = spec.backward_parts(self.network.shapes[i])
             self._backward.append({part: Phase("backward", i, part) for part in parts})
-        self.all_phases: list[Phase] = [Phase("batch"), *self._forward, Phase("loss")]
+        forward = [phase for steps in self._forward for phase in steps.values()]
+        self.all_phases: list[Phase] = [Phase("batch"), *forward, Phase("loss")]
         for parts_of_layer in reversed(self._backward):
             self.all_phases.extend(parts_of_layer.values())
         self.all_phases.append(Phase("update"))
@@ -122,9 +129,14 @@ class Trainer:
         yield self._at(self._batch_phase)
 
         y = run.x
-        for layer, phase in zip(run.layers, self._forward, strict=True):
-            y = layer.forward(y)
-            yield self._at(phase)
+        for layer, steps in zip(run.layers, self._forward, strict=True):
+            if None in steps:
+                y = layer.forward(y)
+                yield self._at(steps[None])
+            else:
+                for part in layer.forward_steps(y):
+                    yield self._at(steps[part])
+                y = layer.y
 
         self.loss = run.loss.forward(y, run.targets)
         gradient = run.loss.backward()
@@ -143,6 +155,10 @@ class Trainer:
     def _update(self) -> None:
         """Add the penalties to the gradients, clip them, and let the optimizer move the parameters."""
         network, recipe, step = self.network, self.recipe, self.step_count
+        if self.needs_input_gradient:  # somebody looks
+            self.before.keep(step, recipe, self._penalties, self._frozen)
+        else:
+            self.before.step = -1
         if self._penalties:
             self.penalty = sum((penalty.add() for penalty in self._penalties), 0.0)
         for part in self._frozen:
@@ -250,14 +266,14 @@ class Trainer:
         self.record = np.full(len(self.columns), np.nan)
         self.loss = self.lr = float("nan")
         self._open_update()
-        self._motion = Motion(self.network, self.record[4:].reshape(3, len(slots)))
+        self._motion: Motion = Motion(self.network, self.record[4:].reshape(3, len(slots)))
         self.current = self.network.at(self.recipe.batch_size)
 
     def _open_update(self) -> None:
         """Find what the layers' specs ask of the update, as they are now: l1 and l2, and what is frozen."""
         self.penalty = 0.0
         self._penalties: list[Penalty] = penalties_of(self.network, self.recipe.layers)
-        self._frozen = frozen_parts(self.network, self.recipe.layers)
+        self._frozen: list[FrozenPart] = frozen_parts(self.network, self.recipe.layers)
 
     def _record(self, run: Pass, y: Array) -> None:
         """Note the numbers of the step just computed."""
@@ -351,16 +367,30 @@ class Trainer:
         }
         if role in neighbours:
             return neighbours[role]
+        inner = run.layers[index].inner(role)
+        if inner is not None:
+            return inner
         for buffer in network.buffer_slots:
             if buffer.address == address:
                 return buffer.view(network.buffers)
-        kind, _, name = role.rpartition("_")
-        flat = {"": network.parameters, "grad": network.gradients, "update": network.updates}.get(kind)
+        found = self.of_parameter(index, role)
+        if found is None:
+            return None
+        kind, slot = found
         if kind == "penalty":
             return next((p.added for p in self._penalties if p.address == address), None)
-        if flat is None:
-            return None
-        return next((s.view(flat) for s in network.slots_of(index) if s.role == name), None)
+        return slot.view(network.store[self._rows[kind]])
+
+    def of_parameter(self, layer: int, role: str) -> tuple[str, Slot] | None:
+        """What a role of a layer is of a parameter, "" itself, "grad", "update", "penalty" or a slot's name; and whose.
+
+        None: it is of no parameter.
+        """
+        for slot in self.network.slots_of(layer):
+            kind = role.removesuffix(slot.role).removesuffix("_")
+            if role == f"{kind}_{slot.role}".removeprefix("_") and (kind in self._rows or kind == "penalty"):
+                return kind, slot
+        return None
 
     @property
     def has_input_gradient(self) -> bool:
@@ -376,8 +406,11 @@ class Trainer:
         if self.labels is not None:
             made["data.labels"] = TensorInfo((b,), 0)
         for i in range(last + 1):
-            made[f"{i}.x"] = TensorInfo((b, *shapes[i]), number[self._forward[i - 1]] if i else 0)
-            made[f"{i}.y"] = TensorInfo((b, *shapes[i + 1]), number[self._forward[i]])
+            steps = self._forward[i]
+            made[f"{i}.x"] = TensorInfo((b, *shapes[i]), made[f"{i - 1}.y"].made_by if i else 0)
+            for role, shape in self.recipe.layers[i].inner_shapes(shapes[i], b).items():
+                made[f"{i}.{role}"] = TensorInfo(shape, number[steps[role]])
+            made[f"{i}.y"] = TensorInfo((b, *shapes[i + 1]), number[steps.get("y") or steps[None]])
             above = self._loss_phase if i == last else self._backward[i + 1]["grad_x"]
             made[f"{i}.grad_y"] = TensorInfo((b, *shapes[i + 1]), number[above])
             made[f"{i}.grad_x"] = TensorInfo((b, *shapes[i]), number[self._backward[i]["grad_x"]])
@@ -385,7 +418,8 @@ class Trainer:
             shape, i = slot.parameter.shape, slot.layer
             made[slot.address] = TensorInfo(shape, -1)
             made[f"{i}.grad_{slot.role}"] = TensorInfo(shape, number[self._backward[i][f"grad_{slot.role}"]])
-            made[f"{i}.update_{slot.role}"] = TensorInfo(shape, number[self._update_phase])
+            for kind in list(self._rows)[2:]:
+                made[f"{i}.{kind}_{slot.role}"] = TensorInfo(shape, number[self._update_phase])
         made |= {slot.address: TensorInfo(slot.parameter.shape, -1) for slot in self.network.buffer_slots}
         for penalty in self._penalties:
             made[penalty.address] = TensorInfo(penalty.weights.shape, number[self._update_phase])

@@ -242,12 +242,13 @@ class Travel:
 
     def terms(self, command: protocol.AskTerms) -> None:
         """Tell what one entry is made of."""
-        from engine.explain import explain
+        from engine.explain import explain, why_untold
 
         run, found, why = self.run, None, ""
         try:
             with run.trainer.computing():
                 found = explain(run.trainer, command.address, command.index)
+                why = "" if found else why_untold(run.trainer, command.address, command.index)
         except ValueError as error:
             why = str(error)
         position = run.recorder.here

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, ClassVar
 
@@ -12,6 +13,8 @@ from numpy.typing import DTypeLike
 
 from engine.initializers import Constant
 from engine.layers.base import Array, Layer, LayerSpec, Parameter, Shape
+from engine.terms import GRAD_Y as G
+from engine.terms import Product, Sum, Tensors, bracketed, cells, number, slope
 
 
 class Activation(LayerSpec, frozen=True, kw_only=True):
@@ -19,6 +22,9 @@ class Activation(LayerSpec, frozen=True, kw_only=True):
 
     family: ClassVar[str] = "Activation"
     layer: ClassVar[type[Layer]]
+    # LaTeX of f(z) and of its slope f′(z), with Z for z and Y for y.
+    function: ClassVar[str]
+    derivative: ClassVar[str]
 
     def build(self, shape: Shape, batch: int, dtype: DTypeLike) -> Layer:
         """The layer with buffers for `batch` samples."""
@@ -51,6 +57,28 @@ class ElementwiseLayer(Layer):
         """f′ at the x of the last forward, written into `out` of the same shape."""
         raise NotImplementedError
 
+    def terms(self, role: str, index: Shape, at: Tensors) -> Sum | None:
+        """y is a function of one cell; grad_x that of y times the slope there."""
+        spec, z, shapes = self.spec, at("x")[index], {"z": self._in_shape}
+        assert isinstance(spec, Activation)
+        shown, given = bracketed(float(z)), cells("z", at("x"), "x", index)
+        if role == "y":
+            function = spec.function.replace("Z", "{}")
+            y = self.apply(np.full((1,) * len(index), z, np.float64)).reshape(-1)
+            formula = "y = " + function.replace("{}", "z")
+            numbers = function.replace("{}", shown) + f" = {number(float(at('y')[index]))}"
+            return Sum(
+                formula, [Product((replace(given, applied=y, function=function),), samples=index[0])], shapes, numbers
+            )
+        slopes = np.zeros_like(self.y)
+        self.derivative(slopes)
+        named, y_shown = spec.derivative.replace("Z", "{}"), bracketed(float(at("y")[index]))
+        factor = replace(given, applied=slopes[index].astype(np.float64)[None], function=named.replace("Y", "y"))
+        back = cells(G, at("grad_y"), "grad_y", index)
+        formula = slope("z") + rf"{G} \odot f'(z), \quad f'(z) = " + named.replace("{}", "z").replace("Y", "y")
+        numbers = named.replace("{}", shown).replace("Y", y_shown) + f" = {number(float(slopes[index]))}"
+        return Sum(formula, [Product((back, factor), samples=index[0])], shapes, numbers)
+
 
 class ReLULayer(ElementwiseLayer):
     """y = max(z, 0); the derivative at z = 0 is taken as 0."""
@@ -73,6 +101,8 @@ class ReLU(Activation, frozen=True, kw_only=True):
 
     formulas: ClassVar[dict[str, str]] = {"forward": "y = max(z, 0)", "grad_x": "grad_x = grad_y ⊙ [z > 0]"}
     layer: ClassVar[type[Layer]] = ReLULayer
+    function: ClassVar[str] = r"\max \left( Z, 0 \right)"
+    derivative: ClassVar[str] = r"\left[ Z > 0 \right]"
 
 
 class LeakyReLULayer(ElementwiseLayer):
@@ -106,6 +136,8 @@ class LeakyReLU(Activation, frozen=True, kw_only=True):
         "grad_x": "grad_x = grad_y ⊙ (z > 0 ? 1 : slope)",
     }
     layer: ClassVar[type[Layer]] = LeakyReLULayer
+    function: ClassVar[str] = r"\begin{cases} Z & Z > 0 \\ \alpha \, Z & Z \le 0 \end{cases}"
+    derivative: ClassVar[str] = r"\begin{cases} 1 & Z > 0 \\ \alpha & Z \le 0 \end{cases}"
 
 
 class TanhLayer(ElementwiseLayer):
@@ -126,6 +158,8 @@ class Tanh(Activation, frozen=True, kw_only=True):
 
     formulas: ClassVar[dict[str, str]] = {"forward": "y = tanh z", "grad_x": "grad_x = grad_y ⊙ (1 − y²)"}
     layer: ClassVar[type[Layer]] = TanhLayer
+    function: ClassVar[str] = r"\tanh Z"
+    derivative: ClassVar[str] = r"1 - Y^2"
 
 
 class SigmoidLayer(ElementwiseLayer):
@@ -149,6 +183,8 @@ class Sigmoid(Activation, frozen=True, kw_only=True):
 
     formulas: ClassVar[dict[str, str]] = {"forward": "y = 1 / (1 + e^−z)", "grad_x": "grad_x = grad_y ⊙ y(1 − y)"}
     layer: ClassVar[type[Layer]] = SigmoidLayer
+    function: ClassVar[str] = r"\frac{1}{1 + e^{-Z}}"
+    derivative: ClassVar[str] = r"Y \left( 1 - Y \right)"
 
 
 class PReLULayer(ElementwiseLayer):
@@ -184,6 +220,27 @@ class PReLULayer(ElementwiseLayer):
             np.copyto(self.grad_x, grad_y, where=self.above(self.x))
             yield "grad_x"
 
+    def terms(self, role: str, index: Shape, at: Tensors) -> Sum | None:
+        """As of every leaky ReLU, with a slope that is a cell; grad_slope is a sum over all that share it."""
+        spec, shared = self.spec, len(self._grad_slope) == 1
+        assert isinstance(spec, PReLU)
+        shapes = {"z": self._in_shape, r"\alpha": self._grad_slope.shape}
+        if role == "grad_slope":
+            where = np.indices(self.y.shape if shared else (len(self.y), 1, *self.y.shape[2:])).reshape(self.y.ndim, -1)
+            place = [*where] if shared else [where[0], np.full_like(where[0], index[0]), *where[2:]]
+            z = cells("z", at("x"), "x", tuple(place))
+            below = replace(z, applied=np.minimum(z.values, 0), function=r"\min ({}, 0)")
+            factors = cells(G, at("grad_y"), "grad_y", tuple(place)), below
+            formula = slope(r"\alpha") + rf"\sum {G} \odot \min (z, 0)"
+            return Sum(formula, [Product(factors, samples=where[0])], shapes)
+        own = 0 if shared else index[1]
+        given, symbol = ("x", "z") if role == "y" else ("grad_y", G)
+        through = [cells(symbol, at(given), given, index)]
+        if not at("x")[index] > 0:
+            through.append(cells(r"\alpha", at("slope"), "slope", (own,)))
+        formula = "y = " + spec.function.replace("Z", "z") if role == "y" else slope("z") + rf"{G} \odot f'(z)"
+        return Sum(formula, [Product(through, samples=index[0])], shapes)
+
     def decisions(self, x: Array) -> Array:
         """True where z > 0."""
         return x > 0
@@ -218,6 +275,8 @@ class PReLU(Activation, frozen=True, kw_only=True):
         "grad_x": "grad_x = grad_y ⊙ (z > 0 ? 1 : slope)",
     }
     layer: ClassVar[type[Layer]] = PReLULayer
+    function: ClassVar[str] = r"\begin{cases} Z & Z > 0 \\ \alpha \, Z & Z \le 0 \end{cases}"
+    derivative: ClassVar[str] = r"\begin{cases} 1 & Z > 0 \\ \alpha & Z \le 0 \end{cases}"
 
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
         """slope (1,), or (C,) with C the features or channels."""

@@ -64,6 +64,11 @@ class LayerSpec(KindSpec, frozen=True, kw_only=True):
     formulas: ClassVar[dict[str, str]] = {}
     # The parts of one backward phase, in the order they are computed.
     parts: ClassVar[tuple[str, ...]] = ("grad_x",)
+    # Inner steps of forward that one can step into, each the role of what it computes; the last is "y".
+    forward_parts: ClassVar[tuple[str, ...]] = ()
+    # What forward ("forward", or a part of it) and each part of backward read, by role, where that is not the usual:
+    # x and all parameters; of backward grad_y and x, for grad_x the parameters too.
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {}
     family: ClassVar[str] = "Other"
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -76,6 +81,10 @@ class LayerSpec(KindSpec, frozen=True, kw_only=True):
 
     def buffers(self, shape: Shape) -> dict[str, Parameter]:
         """Tensors by role that the layer keeps from step to step but does not train, such as running_mean."""
+        return {}
+
+    def inner_shapes(self, shape: Shape, batch: int) -> dict[str, Shape]:
+        """What the inner steps of forward compute but for y, by role, for `batch` samples of `shape`."""
         return {}
 
     def backward_parts(self, shape: Shape) -> tuple[str, ...]:
@@ -152,6 +161,14 @@ class Layer:
         """y of one mini-batch, (B, *in) → (B, *out); keeps x for backward."""
         self.x = x
         return self.apply(x, self.y)
+
+    def forward_steps(self, x: Array) -> Iterator[str]:
+        """As `forward`, step by step; yields the role of what stands. For layers with `forward_parts`."""
+        raise NotImplementedError
+
+    def inner(self, role: str) -> Array | None:
+        """What an inner step of forward has computed; None where there is no such."""
+        return None
 
     def backward(self, grad_y: Array) -> Iterator[str]:
         """Compute the gradients from grad_y, (B, *out), part by part; yields the name of each part when it stands."""

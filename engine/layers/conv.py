@@ -56,6 +56,7 @@ class Conv2D(LayerSpec, frozen=True, kw_only=True, tag="conv2d"):
 
     family: ClassVar[str] = "Convolution"
     parts: ClassVar[tuple[str, ...]] = ("grad_W", "grad_b", "grad_x")
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"grad_b": ("grad_y",), "grad_x": ("grad_y", "W")}
     formulas: ClassVar[dict[str, str]] = {
         "forward": "y[n,f,r,s] = Σ W[f,c,i,j]·x[n,c,u,v] + b[f], over c, i, j; "
         "u = stride·r + dilation·i − padding, v = stride·s + dilation·j − padding",

@@ -29,6 +29,7 @@ class Dense(LayerSpec, frozen=True, kw_only=True):
 
     family: ClassVar[str] = "Linear"
     parts: ClassVar[tuple[str, ...]] = ("grad_W", "grad_b", "grad_x")
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"grad_b": ("grad_y",), "grad_x": ("grad_y", "W")}
     formulas: ClassVar[dict[str, str]] = {
         "forward": "y = x·W + b",
         "grad_W": "grad_W = xᵀ·grad_y",

@@ -27,6 +27,7 @@ class Dropout(LayerSpec, frozen=True, kw_only=True):
     ] = 0.5
 
     family: ClassVar[str] = "Regularisation"
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"grad_x": ("grad_y",)}
     formulas: ClassVar[dict[str, str]] = {
         "forward": "y = x ⊙ mask, mask = [u ≥ rate]/(1 − rate), u uniform on [0, 1)",
         "grad_x": "grad_x = grad_y ⊙ mask",

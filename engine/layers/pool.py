@@ -275,6 +275,7 @@ class AvgPool2D(Pooling, frozen=True, kw_only=True, tag="avg_pool2d"):
         "forward": "y[n,c,r,s] = mean of x[n,c] over window (r, s)",
         "grad_x": "grad_x[n,c,u,v] = Σ grad_y[n,c,r,s] / kernel² over the windows that hold (u, v)",
     }
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"grad_x": ("grad_y",)}
     layer: ClassVar[type[Layer]] = AvgPool2DLayer
 
     def multiply_adds(self, shape: Shape) -> int:
@@ -286,6 +287,7 @@ class GlobalAvgPool(LayerSpec, frozen=True, kw_only=True):
     """y[c] = the mean of the whole channel: x (B, channels, rows, columns) → y (B, channels)."""
 
     family: ClassVar[str] = "Pooling"
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"grad_x": ("grad_y",)}
     formulas: ClassVar[dict[str, str]] = {
         "forward": "y[n,c] = Σ x[n,c,r,s] / (rows·columns)",
         "grad_x": "grad_x[n,c,r,s] = grad_y[n,c] / (rows·columns)",

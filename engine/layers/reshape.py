@@ -19,6 +19,7 @@ class Flatten(LayerSpec, frozen=True, kw_only=True):
     """Lays each sample out as one vector: y[n] = x[n] in a row; backward folds it again."""
 
     family: ClassVar[str] = "Shape"
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"grad_x": ("grad_y",)}
     formulas: ClassVar[dict[str, str]] = {"forward": "y[n] = vec(x[n])", "grad_x": "grad_x[n] = fold(grad_y[n])"}
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -39,6 +40,7 @@ class Reshape(LayerSpec, frozen=True, kw_only=True):
     ]
 
     family: ClassVar[str] = "Shape"
+    reads: ClassVar[dict[str, tuple[str, ...]]] = {"grad_x": ("grad_y",)}
     formulas: ClassVar[dict[str, str]] = {
         "forward": "y[n] = x[n], laid out as shape",
         "grad_x": "grad_x[n] = grad_y[n], laid out as x[n]",

@@ -234,8 +234,9 @@ class ResidualLayer(Layer):
         forward = role == "y"
         block, skip = self._block[-1].y if forward else self._block[0].grad_x, self._skip
         given, symbol = ("x", "x") if forward else ("grad_y", G)
-        added = cells(symbol, at(given), given, index)
-        if skip is not None:
+        if skip is None:
+            added = cells(symbol, at(given), given, index)
+        else:
             added = constant(r"\mathrm{skip}", float((skip.y if forward else skip.grad_x)[index]))
         through = constant(r"\mathrm{block}", float(block[index]))
         left = "y = " if forward else slope("x")
@@ -245,11 +246,14 @@ class ResidualLayer(Layer):
         return Sum(formula, products, {"x": self._in_shape, "y": self.y.shape})
 
     def _terms_inside(self, name: str, role: str, index: Shape, at: Tensors) -> Sum | None:
-        """Of a layer inside; only its parameters have an address outside."""
+        """Of a layer inside; its parameters have an address outside, and what it shares with the block."""
         layer, parameters = self._named[name], self._named[name].parameters
 
         def inside(wanted: str) -> Array:
-            found: Array = at(f"{name}.{wanted}") if wanted in parameters else getattr(layer, wanted)
+            if wanted in parameters:
+                return at(f"{name}.{wanted}")
+            inner = layer.inner(wanted)
+            found: Array = getattr(layer, wanted) if inner is None else inner
             return found
 
         found = layer.terms(f"grad_{role}", index, inside)
@@ -259,8 +263,11 @@ class ResidualLayer(Layer):
         return replace(found, products=products)
 
     def _outside(self, name: str, factor: Cells, parameters: dict[str, Array]) -> Cells:
-        role = factor.address
-        return replace(factor, address=f"{name}.{role}" if role in parameters or "." in role else "")
+        role, last = factor.address, str(len(self._block) - 1)
+        if role in parameters or "." in role:
+            return replace(factor, address=f"{name}.{role}")
+        shared = (role == "x" and name in ("0", SKIP)) or (role == "grad_y" and name in (last, SKIP))
+        return factor if shared else replace(factor, address="")
 
     def replay(self, x: Array, copies: int) -> Array:
         """y of `copies` mini-batches, each layer inside in its training form."""

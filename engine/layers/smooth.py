@@ -89,6 +89,8 @@ class ELU(Activation, frozen=True, kw_only=True):
         "grad_x": "grad_x = grad_y ⊙ (z > 0 ? 1 : alpha·e^z)",
     }
     layer: ClassVar[type[Layer]] = ELULayer
+    function: ClassVar[str] = r"\begin{cases} Z & Z > 0 \\ \alpha (e^{Z} - 1) & Z \le 0 \end{cases}"
+    derivative: ClassVar[str] = r"\begin{cases} 1 & Z > 0 \\ \alpha \, e^{Z} & Z \le 0 \end{cases}"
 
 
 class SELULayer(ExponentialLayer):
@@ -107,6 +109,8 @@ class SELU(Activation, frozen=True, kw_only=True):
         "grad_x": "grad_x = grad_y ⊙ 1.0507·(z > 0 ? 1 : 1.6733·e^z)",
     }
     layer: ClassVar[type[Layer]] = SELULayer
+    function: ClassVar[str] = r"1.0507 \begin{cases} Z & Z > 0 \\ 1.6733 (e^{Z} - 1) & Z \le 0 \end{cases}"
+    derivative: ClassVar[str] = r"1.0507 \begin{cases} 1 & Z > 0 \\ 1.6733 \, e^{Z} & Z \le 0 \end{cases}"
 
 
 # --- GELU -----------------------------------------------------------------------------------------
@@ -172,6 +176,8 @@ class GELU(Activation, frozen=True, kw_only=True):
         "grad_x": "grad_x = grad_y ⊙ (Φ(z) + z·Φ′(z))",
     }
     layer: ClassVar[type[Layer]] = GELULayer
+    function: ClassVar[str] = r"Z \, \Phi \left( Z \right)"
+    derivative: ClassVar[str] = r"\Phi \left( Z \right) + Z \, \Phi' \left( Z \right)"
 
 
 # --- SiLU and Softplus ----------------------------------------------------------------------------
@@ -209,6 +215,8 @@ class SiLU(Activation, frozen=True, kw_only=True, tag="silu"):
         "grad_x": "grad_x = grad_y ⊙ (σ(z) + y(1 − σ(z)))",
     }
     layer: ClassVar[type[Layer]] = SiLULayer
+    function: ClassVar[str] = r"Z \, \sigma \left( Z \right)"
+    derivative: ClassVar[str] = r"\sigma \left( Z \right) + Y \left( 1 - \sigma \left( Z \right) \right)"
 
 
 class SoftplusLayer(ScratchLayer):
@@ -244,3 +252,5 @@ class Softplus(Activation, frozen=True, kw_only=True):
         "grad_x": "grad_x = grad_y ⊙ σ(beta·z)",
     }
     layer: ClassVar[type[Layer]] = SoftplusLayer
+    function: ClassVar[str] = r"\frac{1}{\beta} \log \left( 1 + e^{\beta \, Z} \right)"
+    derivative: ClassVar[str] = r"\sigma \left( \beta \, Z \right)"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from engine.spec import KindSpec
+from engine.terms import Cells, Index, Product, Sum, Tensors, cells, constant
 
 Array = NDArray[Any]
 
@@ -62,6 +64,13 @@ class Loss:
         """∂L/∂y of the last forward, (B, K)."""
         raise NotImplementedError
 
+    def terms(self, role: str, index: Index, at: Tensors) -> Sum | None:
+        """What the loss itself ("", index ()), or a cell of "p" or "grad_y", is made of; None: the loss cannot say.
+
+        `at` gives "y" (B, K), what the last layer gave, "p" and "targets".
+        """
+        return None
+
     def decisions(self, y: Array, targets: Array) -> Array | None:
         """Which side of the loss's kinks each entry of y (N, K) falls on; None where the loss is smooth."""
         return None
@@ -79,6 +88,21 @@ class Loss:
         if labels is None:
             return math.nan
         return int(np.count_nonzero(self.classify(y) == labels)) / len(labels)
+
+
+def over_entries(formula: str, y: Array, scale: Cells, applied: Array, function: str, index: Index = ()) -> Sum:
+    """Terms scale · f(y[n, k]) over all entries, f's values `applied` (B, K); of one entry where `index` is given."""
+    n, k = (np.atleast_1d(axis) for axis in index) if index else np.indices(y.shape).reshape(2, -1)
+    factor = replace(cells("y", y, "y", (n, k)), applied=np.asarray(applied, np.float64)[n, k], function=function)
+    return Sum(formula, [Product((scale, factor), samples=n)], {"y": y.shape})
+
+
+def difference_terms(symbol: str, given: Array, target: float, scale: float, index: Index, formula: str) -> Sum:
+    """Terms scale · given[n, k] − scale · target, as many gradients of losses are."""
+    share, minus = constant(r"c", scale), constant("-c", -scale)
+    role = "p" if symbol == "p" else "y"
+    taken = Product((share, cells(symbol, given, role, index)), samples=index[0])
+    return Sum(formula, [taken, Product((minus, constant("t", target)), samples=index[0])], {"y": given.shape})
 
 
 class AtLabels:

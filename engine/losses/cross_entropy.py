@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from msgspec import Meta
 from numpy.typing import DTypeLike
 
-from engine.losses.base import Array, AtLabels, Loss, LossSpec, class_labels, picked
+from engine.losses.base import Array, AtLabels, Loss, LossSpec, class_labels, difference_terms, picked
+from engine.terms import Cells, Index, Product, Sum, Tensors, cells, constant
 
 
 class SoftmaxCrossEntropy(LossSpec, frozen=True, kw_only=True):
@@ -106,6 +108,31 @@ class SoftmaxCrossEntropyLoss(Loss):
             np.subtract(self.grad_y, self._everywhere, out=self.grad_y)
         self._flat_grad[self._at_label] -= self._at_the_label
         return self.grad_y
+
+    def terms(self, role: str, index: Index, at: Tensors) -> Sum | None:
+        """The loss sums −t·log p over samples and classes; grad_y is (p − t) / B."""
+        y, p, labels, batch = at("y").astype(np.float64), at("p"), at("targets"), len(self.p)
+        shapes, wide = {"y": y.shape, "p": p.shape}, self.smoothing / y.shape[1]
+        shifted = y - y.max(axis=1, keepdims=True)
+        weights = np.exp(shifted)
+        if role == "p":
+            n, _ = index
+            shown = replace(cells("y", at("y"), "y", index), applied=weights[index][None], function=r"e^{{} - \max y}")
+            whole = constant(r"\frac{1}{\sum_k e^{y_k - \max y}}", 1 / float(weights[n].sum()))
+            return Sum(r"p_{n,j} = \frac{e^{y_{n,j}}}{\sum_k e^{y_{n,k}}}", [Product((shown, whole))], shapes)
+        if role == "grad_y":
+            target = wide + (1 - self.smoothing) * float(labels[index[0]] == index[1])
+            formula = r"g_{n,j} = \frac{p_{n,j} - t_{n,j}}{B}, \quad c = \frac{1}{B}"
+            return difference_terms("p", p, target, 1 / batch, index, formula)
+        costs = np.log(weights.sum(axis=1, keepdims=True)) - shifted
+        rows, classes = np.arange(batch), labels
+        if self.smoothing:
+            rows, classes = np.indices(p.shape).reshape(2, -1)
+        taken = cells("p", p, "p", (rows, classes))
+        factor = replace(taken, applied=costs[rows, classes], function=r"\left( -\log {} \right)")
+        share = Cells(r"\frac{t}{B}", (wide + (1 - self.smoothing) * (labels[rows] == classes)) / batch)
+        formula = r"L = -\frac{1}{B} \sum_{n,k} t_{n,k} \log p_{n,k}"
+        return Sum(formula, [Product((share, factor), samples=rows)], shapes)
 
     def believe(self, y: Array) -> Array:
         """softmax(y), row by row."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 import numpy as np
 from msgspec import Meta
 from numpy.typing import DTypeLike
 
-from engine.losses.base import Array, AtLabels, Loss, LossSpec, class_labels, picked
+from engine.losses.base import Array, AtLabels, Loss, LossSpec, class_labels, over_entries, picked
+from engine.terms import Index, Product, Sum, Tensors, cells, constant
 
 
 class Hinge(LossSpec, frozen=True, kw_only=True):
@@ -77,6 +79,28 @@ class HingeLoss(Loss):
         np.add.reduce(self.grad_y, axis=1, out=self._pull)
         self._flat_grad[self._at_label] = np.negative(self._pull, out=self._pull)
         return self.grad_y
+
+    def terms(self, role: str, index: Index, at: Tensors) -> Sum | None:
+        """The loss sums the margins that are missed / (B·K); grad_y counts them, at the label with a minus."""
+        y, labels, each = at("y"), at("targets"), constant(r"\frac{1}{B \cdot K}", 1 / self.p.size)
+        if role == "p":
+            return Sum("p = y", [Product((cells("y", y, "y", index),))], {"y": y.shape})
+        missed = np.maximum(self._short_of(y.astype(np.float64), labels), 0)
+        function = r"\max \left( 0, m - y_{\mathrm{label}} + {} \right)"
+        if role == "":
+            formula = r"L = \frac{1}{B \cdot K} \sum_{n,k} " + function.replace("{}", "y_{n,k}")
+            return over_entries(formula, y, each, missed, function)
+        n, k = index
+        formula = r"g_{n,k} = \frac{1}{B \cdot K} \left[ k \; \mathrm{within \; the \; margin} \right]"
+        within = (self._margins > 0).astype(np.float64)
+        if labels[n] != k:
+            return over_entries(formula, y, each, within, r"\left[ {} > y_{\mathrm{label}} - m \right]", index)
+        others = np.delete(np.arange(y.shape[1]), k)
+        taken = cells("y", y, "y", (np.full_like(others, n), others))
+        counted = r"\left( -\left[ {} > y_{\mathrm{label}} - m \right] \right)"
+        factor = replace(taken, applied=-within[n, others], function=counted)
+        formula = r"g_{n,\mathrm{label}} = -\sum_{k \ne \mathrm{label}} g_{n,k}"
+        return Sum(formula, [Product((each, factor), samples=n)], {"y": y.shape})
 
     def decisions(self, y: Array, targets: Array) -> Array:
         """True where a class is within the margin."""

@@ -7,14 +7,26 @@ was clipped. (PyTorch's BCELoss divides by at least 1e-12 instead, and so depart
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import exp
 from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from engine.losses.base import Array, AtLabels, Loss, LossSpec, class_labels, picked, rows_of_targets
+from engine.losses.base import (
+    Array,
+    AtLabels,
+    Loss,
+    LossSpec,
+    class_labels,
+    difference_terms,
+    over_entries,
+    picked,
+    rows_of_targets,
+)
 from engine.magnitude import magnitude
+from engine.terms import Index, Product, Sum, Tensors, cells, constant
 
 
 def smallest_probability(dtype: DTypeLike) -> float:
@@ -84,6 +96,25 @@ class CrossEntropyLoss(Loss):
         slope = np.divide(-1.0 / len(self.p), self._labels.picked, out=self._logs)
         self._flat_grad[self._at_label] = np.multiply(slope, self._kept, out=slope)
         return self.grad_y
+
+    def terms(self, role: str, index: Index, at: Tensors) -> Sum | None:
+        """The loss sums −log p / B at the labels; grad_y is −1 / (B·p) there."""
+        y, labels, batch = at("y"), at("targets"), len(self.p)
+        if role == "p":
+            return Sum("p = y", [Product((cells("y", y, "y", index),))], {"y": y.shape})
+        clipped = np.maximum(y.astype(np.float64), self.least)
+        share = constant(r"\frac{1}{B}", 1 / batch)
+        if role == "grad_y":
+            hit = (labels[index[0]] == index[1]) & (y[index] >= self.least)
+            slopes = np.where(hit, -1 / clipped, 0.0)
+            function = r"\left( -\frac{1}{{}} \right)" if hit else r"0 \cdot {}"
+            formula = r"g_{n,k} = -\frac{\left[ k = \mathrm{label} \right]}{B \, y_{n,k}}"
+            return over_entries(formula, y, share, slopes, function, index)
+        n = np.arange(batch)
+        taken = cells("y", y, "y", (n, labels))
+        factor = replace(taken, applied=-np.log(clipped[n, labels]), function=r"\left( -\log {} \right)")
+        formula = r"L = -\frac{1}{B} \sum_n \log y_{n,\mathrm{label}}"
+        return Sum(formula, [Product((share, factor), samples=n)], {"y": y.shape})
 
     def decisions(self, y: Array, targets: Array) -> Array:
         """True where the probability at the label is not clipped."""
@@ -168,6 +199,22 @@ class BinaryCrossEntropyLoss(Loss):
         np.subtract(self.p, self._targets, out=self.grad_y)
         return np.multiply(self.grad_y, 1.0 / self.grad_y.size, out=self.grad_y)
 
+    def terms(self, role: str, index: Index, at: Tensors) -> Sum | None:
+        """The loss sums the cost of every answer / (B·K); grad_y is (p − t) / (B·K), p = σ(y)."""
+        y, t, each = at("y"), at("targets"), 1 / self.p.size
+        if role == "grad_y":
+            formula = r"g_{n,k} = c \left( p_{n,k} - t_{n,k} \right), \quad c = \frac{1}{B \cdot K}"
+            return difference_terms("p", at("p"), float(t[index]), each, index, formula)
+        wide = y.astype(np.float64)
+        small = np.exp(-np.abs(wide))
+        if role == "p":
+            function, p = r"\sigma \left( {} \right)", np.where(wide >= 0, 1, small) / (1 + small)
+            return over_entries(r"p = \sigma (y)", y, constant("1", 1.0), p, function, index)
+        costs = np.log1p(small) + np.maximum(wide, 0) - wide * t
+        function = r"\left( -t \log \sigma({}) - (1 - t) \log (1 - \sigma({})) \right)"
+        formula = r"L = \frac{1}{B \cdot K} \sum_{n,k} " + function.replace("{}", "y_{n,k}")
+        return over_entries(formula, y, constant(r"\frac{1}{B \cdot K}", each), costs, function)
+
     def believe(self, y: Array) -> Array:
         """σ(y)."""
         small = np.exp(-np.abs(y))
@@ -242,6 +289,25 @@ class BinaryCrossEntropyOnProbabilitiesLoss(Loss):
         np.maximum(p, self.least, out=out)
         np.divide(weight, out, out=out)
         np.multiply(out, self._kept, out=out)
+
+    def terms(self, role: str, index: Index, at: Tensors) -> Sum | None:
+        """The loss sums −t·log p − (1 − t)·log(1 − p) over all entries / (B·K); grad_y has a term for each answer."""
+        y, t, each = at("y"), at("targets").astype(np.float64), constant(r"\frac{1}{B \cdot K}", 1 / self.p.size)
+        if role == "p":
+            return Sum("p = y", [Product((cells("y", y, "y", index),))], {"y": y.shape})
+        p = y.astype(np.float64)
+        q = (1 - y).astype(np.float64)  # as the engine rounds it
+        if role == "grad_y":
+            no = np.where(q >= self.least, (1 - t) / np.maximum(q, self.least), 0.0)
+            yes = np.where(p >= self.least, -t / np.maximum(p, self.least), 0.0)
+            formula = r"g_{n,k} = \frac{1}{B \cdot K} \left( \frac{1 - t}{1 - y} - \frac{t}{y} \right)"
+            first = over_entries(formula, y, each, no, r"\frac{1 - t}{1 - {}}", index)
+            second = over_entries(formula, y, each, yes, r"\left( -\frac{t}{{}} \right)", index)
+            return replace(first, products=[*first.products, *second.products])
+        costs = -t * np.log(np.maximum(p, self.least)) - (1 - t) * np.log(np.maximum(q, self.least))
+        function = r"\left( -t \log {} - (1 - t) \log (1 - {}) \right)"
+        formula = r"L = \frac{1}{B \cdot K} \sum_{n,k} " + function.replace("{}", "y_{n,k}")
+        return over_entries(formula, y, each, costs, function)
 
     def decisions(self, y: Array, targets: Array) -> Array:
         """Where neither logarithm is clipped."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import numpy as np
 from msgspec import Meta
 from numpy.typing import DTypeLike
 
-from engine.losses.base import Array, Loss, LossSpec
+from engine.losses.base import Array, Loss, LossSpec, difference_terms, over_entries
 from engine.magnitude import magnitude
+from engine.terms import Cells, Index, Product, Sum, Tensors, cells, constant
 
 Convention = Literal["mean", "sum", "half"]
 
@@ -68,6 +70,18 @@ class DifferenceLoss(Loss):
         np.copyto(self.p, y)
         return np.subtract(y, targets, out=self._difference)
 
+    def _summed(
+        self, role: str, index: Index, at: Tensors, scale: Cells, of_d: Callable[[Array], Array], function: str
+    ) -> Sum:
+        """The terms scale · f(y − t): of the loss all entries, of grad_y and p one; p is y itself."""
+        y = at("y")
+        if role == "p":
+            return Sum("p = y", [Product((cells("y", y, "y", index),))], {"y": y.shape})
+        d = y.astype(np.float64) - at("targets")
+        left = "g_{n,k} = " if role == "grad_y" else r"L = \sum_{n,k} "
+        formula = left + scale.symbol + r" \, " + function.replace("{}", "y_{n,k}")
+        return over_entries(formula, y, scale, of_d(d), function, index)
+
 
 class MeanSquaredErrorLoss(DifferenceLoss):
     """L = c·Σ (y − t)², grad_y = 2c·(y − t); c is 1 / (B·K) for "mean", 1 for "sum", 1 / 2B for "half"."""
@@ -90,6 +104,14 @@ class MeanSquaredErrorLoss(DifferenceLoss):
     def backward(self) -> Array:
         """2c·(y − t)."""
         return np.multiply(self._difference, 2.0 * self._factor, out=self.grad_y)
+
+    def terms(self, role: str, index: Index, at: Tensors) -> Sum | None:
+        """The loss sums c·(y − t)² over all entries; grad_y is 2c·y − 2c·t."""
+        if role == "grad_y":
+            target, formula = float(at("targets")[index]), r"g_{n,k} = c \left( y_{n,k} - t_{n,k} \right)"
+            return difference_terms("y", at("y"), target, 2 * self._factor, index, formula)
+        scale = constant("c", self._factor)
+        return self._summed(role, index, at, scale, lambda d: d * d, r"\left( {} - t \right)^2")
 
 
 class AbsoluteError(LossSpec, frozen=True, kw_only=True):
@@ -126,6 +148,13 @@ class AbsoluteErrorLoss(DifferenceLoss):
         """sign(y − t) / (B·K)."""
         np.sign(self._difference, out=self.grad_y)
         return np.multiply(self.grad_y, self._each, out=self.grad_y)
+
+    def terms(self, role: str, index: Index, at: Tensors) -> Sum | None:
+        """The loss sums |y − t| / (B·K) over all entries; grad_y is the sign's share."""
+        sign = role == "grad_y"
+        function = r"\mathrm{sign} \left( {} - t \right)" if sign else r"\left| {} - t \right|"
+        scale = constant(r"\frac{1}{B \cdot K}", self._each)
+        return self._summed(role, index, at, scale, np.sign if sign else np.abs, function)
 
     def decisions(self, y: Array, targets: Array) -> Array:
         """The sign of y − t."""
@@ -177,3 +206,17 @@ class HuberLoss(DifferenceLoss):
     def backward(self) -> Array:
         """c / (B·K)."""
         return np.multiply(self._clipped, self._each, out=self.grad_y)
+
+    def terms(self, role: str, index: Index, at: Tensors) -> Sum | None:
+        """The loss sums c·(d − c/2) / (B·K) over all entries, d = y − t, c = d within ±delta; grad_y is c / (B·K)."""
+
+        def clipped(d: Array) -> Array:
+            return np.clip(d, -self.delta, self.delta)
+
+        def cost(d: Array) -> Array:
+            return np.asarray(clipped(d) * (d - clipped(d) / 2))
+
+        scale = constant(r"\frac{1}{B \cdot K}", self._each)
+        if role == "grad_y":
+            return self._summed(role, index, at, scale, clipped, r"\mathrm{clip}_{\delta} \left( {} - t \right)")
+        return self._summed(role, index, at, scale, cost, r"h_{\delta} \left( {} - t \right)")

@@ -28,12 +28,28 @@ class BuggyLayer(Layer):
 
     def forward(self, x: Array) -> Array:
         """The layer's own; some bugs change x, or remember it."""
+        if self.spec.forward_parts:
+            return super().forward(x)  # which is all of its steps
+        self._remember(x)
+        y = super().forward(x)
+        self._mutate(x)
+        return y
+
+    def forward_steps(self, x: Array) -> Iterator[str]:
+        """As forward."""
+        self._remember(x)
+        for part in super().forward_steps(x):
+            if part == "y":
+                self._mutate(x)
+            yield part
+
+    def _remember(self, x: Array) -> None:
         if self.bug == "stale-cache":
             self.past["before"], self.past["x"] = self.past.get("x"), x.copy()
-        y = super().forward(x)
+
+    def _mutate(self, x: Array) -> None:
         if self.bug == "mutates-input":
             np.multiply(x, 0.5, out=x)
-        return y
 
     def backward(self, grad_y: Array) -> Iterator[str]:
         """The layer's own, to its end; then bent."""
@@ -59,9 +75,10 @@ class BuggyLayer(Layer):
         """Backward as if the forward had been the one before; running statistics stay as they are."""
         names = ("running_mean", "running_var")
         kept = {name: getattr(self, name).copy() for name in names if hasattr(self, name)}
-        x, y = self.x, self.y.copy()
+        x, y, past = self.x, self.y.copy(), dict(self.past)
         super().forward(before)
         parts = list(super().backward(grad_y))
+        self.past = past
         for name, value in kept.items():
             getattr(self, name)[...] = value
         self.x = x
