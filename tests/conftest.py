@@ -10,11 +10,14 @@ from pathlib import Path
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
 import pytest
-from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtCore import QCoreApplication, QEvent, QSettings
 from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
 
 from app.link import EngineLink
 from app.session import Session
+from app.theme import Appearance
+from app.window import Window
 from engine.recipe import Recipe
 from engine.shared import FrameSlots
 
@@ -82,3 +85,24 @@ def mnist() -> Path:
     if not (MNIST / "t10k-images-idx3-ubyte.gz").is_file():
         pytest.skip(f"MNIST is not at {MNIST}")
     return MNIST
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> QSettings:
+    """The user's settings, in a file of their own."""
+    return QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
+
+
+@pytest.fixture
+def window(link: EngineLink, digits: Recipe, settings: QSettings, qtbot: QtBot, qapp: QApplication) -> Iterator[Window]:
+    """The real window on the default recipe, its first frame shown."""
+    session = Session(link, digits)
+    appearance = Appearance(qapp, "dark")
+    window = Window(session, link, appearance, settings)
+    qtbot.addWidget(window)
+    with qtbot.waitSignal(session.shown, timeout=10_000):
+        window.show()
+    qtbot.wait(50)
+    yield window
+    window.close()
+    appearance.deleteLater()

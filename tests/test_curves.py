@@ -225,9 +225,9 @@ def test_the_step_under_the_pointer_is_told_exactly(panel: CurvesPanel, desk: De
 def test_a_loss_that_is_no_number_is_marked_and_said(panel: CurvesPanel, desk: Desk):
     said: list[str] = []
     panel.status_changed.connect(said.append)
-    desk.step(10)
+    for _ in range(10):
+        desk.run.step()
     desk.run.history.rows()[6:, 0] = np.inf
-    desk.session.history.truncate(0)
     desk.show()
     assert panel.loss._lost.isVisible()
     assert panel.loss._lost.value() == 7

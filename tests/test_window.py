@@ -1,46 +1,20 @@
 """The whole window with the real engine: from button to pixel, docks, keys, messages, memory of the layout."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import numpy as np
-import pytest
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtGui import QAccessible, QImage
-from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QToolButton
+from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QToolButton
 from pytestqt.qtbot import QtBot
 
 from app.actions import ACTIONS, load_recipe, write_recipe
-from app.link import EngineLink
-from app.session import Session
-from app.theme import Appearance, current
+from app.theme import current
 from app.window import Window
-from engine.recipe import Recipe
 from engine.run import Run
 
 from waiting import wait_for_step
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> QSettings:
-    """The user's settings, in a file of their own."""
-    return QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat)
-
-
-@pytest.fixture
-def window(link: EngineLink, digits: Recipe, settings: QSettings, qtbot: QtBot, qapp: QApplication) -> Iterator[Window]:
-    """The real window on the default recipe, its first frame shown."""
-    session = Session(link, digits)
-    appearance = Appearance(qapp, "dark")
-    window = Window(session, link, appearance, settings)
-    qtbot.addWidget(window)
-    with qtbot.waitSignal(session.shown, timeout=10_000):
-        window.show()
-    qtbot.wait(50)
-    yield window
-    window.close()
-    appearance.deleteLater()
 
 
 def pixels(window: Window, panel: str) -> np.ndarray:

@@ -41,6 +41,7 @@ class FormulaPanel(Panel):
         self.formula, self.numbers = FormulaView("formula", self), FormulaView("formula with numbers", self)
         self.pulls, self.cancelling = PullBars(self), QLabel(self)
         self.table = TermTable(self)
+        self._lit: tuple[Selection, ...] = ()  # the cells of the term pointed at here
         self._asked: Selection | None = None
         self._target: Selection | None = None
         self._lay_out()
@@ -180,7 +181,8 @@ class FormulaPanel(Panel):
 
     def _light(self, factors: tuple[Factor, ...]) -> None:
         """The cells of a term, wherever they are drawn."""
-        self.session.hint(tuple(Selection(f.address, f.index) for f in factors if f.address))
+        self._lit = tuple(Selection(f.address, f.index) for f in factors if f.address)
+        self.session.hint(self._lit)
 
     def _light_sample(self, sample: int | None) -> None:
         """The row of a sample in the data."""
@@ -193,7 +195,7 @@ class FormulaPanel(Panel):
 
     def _on_hinted(self, cells: tuple[Selection, ...]) -> None:
         """A cell is pointed at elsewhere: choose the term that it is in."""
-        if len(cells) == 1 and cells[0].index is not None and not self.table.underMouse():
+        if len(cells) == 1 and cells[0].index is not None and cells != self._lit:
             self.table.light(cells[0].address, cells[0].index)
 
 

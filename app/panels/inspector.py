@@ -259,7 +259,7 @@ class InspectorPanel(Panel):
     def _on_hinted(self, cells: tuple[Selection, ...]) -> None:
         """Ring the cells that lie in the tensor shown."""
         selection, picture = self.session.selection, self._picture
-        if selection is None or picture is None or self.view.underMouse():
+        if selection is None or picture is None or self._pointed is not None:
             self.view.hint(())
             return
         here = [

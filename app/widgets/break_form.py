@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, get_type_hints
+from typing import Any
 
 import msgspec
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QPushButton, QWidget
 
+from app.widgets.cell_editor import parsed
 from engine.conditions import Condition
 
 WORDS = {"below": "below", "above": "above", "by": "by more than"}
@@ -89,18 +90,19 @@ class BreakForm(QWidget):
         if kind is None:
             return
         values: dict[str, Any] = {} if kind.__name__ == "LossRise" else {"layer": self.layers.currentData()}
-        optional = {name for name, hint in get_type_hints(kind).items() if type(None) in getattr(hint, "__args__", ())}
         for name, field in self._fields.items():
             text = field.text().strip()
-            if text or name not in optional:
-                values[name] = text
-            else:
-                values[name] = None
-        if self._fields and all(value in (None, "") for name, value in values.items() if name != "layer"):
+            number = parsed(text) if text else None
+            if text and number is None:
+                what = f"{self._title.text()} {WORDS[name]}"
+                self.problem.emit(f"breakpoint: {what} {text!r} is not a number; type one such as 0.1")
+                return
+            values[name] = number
+        if self._fields and all(values[name] is None for name in self._fields):
             self.problem.emit(f"breakpoint: {self._title.text()} needs a number; type one such as 0.1")
             return
         try:
-            condition = msgspec.convert(values, kind, strict=False)
+            condition = msgspec.convert(values, kind)
         except msgspec.ValidationError as error:
             self.problem.emit(f"breakpoint: {self._title.text()}: {str(error).partition(' - ')[0].lower()}; mend it")
             return

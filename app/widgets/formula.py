@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import warnings
 from functools import lru_cache
 
 from PySide6.QtCore import QByteArray, QEvent, QRectF, QSize
@@ -25,8 +26,10 @@ BREAK = re.compile(r",?\s*\\quad\s*")  # where a formula may go on in the next l
 def _rendered(latex: str, size: float, colour: str) -> QSvgRenderer | None:
     """A line of LaTeX; None where it cannot be set."""
     try:
-        from ziamath.config import config  # takes a moment: not before there is a formula to show
-        from ziamath.zmath import Math
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # ziamath opens its font in an old way
+            from ziamath.config import config  # takes a moment: not before there is a formula to show
+            from ziamath.zmath import Math
 
         config.svg2 = False  # Qt knows no SVG 2
         svg = Math.fromlatex(latex, size=size, color=colour).svg()

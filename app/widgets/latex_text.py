@@ -20,6 +20,7 @@ def plain(latex: str) -> str:
     text = latex
     for word in (r"\begin{cases}", r"\end{cases}", r"\left", r"\right"):
         text = text.replace(word, WORDS[word])
+    text = text.replace(r"\partial ", "∂")
     for _ in range(4):  # groups lie inside each other
         text = re.sub(rf"\\frac{GROUP}{GROUP}", lambda m: f"{_closed(m[1])}/{_closed(m[2])}", text)
         text = re.sub(rf"\\hat{GROUP}", lambda m: f"{m[1]}\u0302", text)
@@ -36,4 +37,4 @@ def plain(latex: str) -> str:
 
 def _closed(text: str) -> str:
     """In parentheses, where it is more than a word."""
-    return text if re.fullmatch(r"[\\\w.]+|\\partial \S+", text.strip()) else f"({text})"
+    return text if re.fullmatch(r"[\\\w.]+|∂\S+", text.strip()) else f"({text})"

@@ -43,7 +43,8 @@ class Stepper(Live):
 
     def pixels(self) -> bytes:
         """What the Flow view shows."""
-        return bytes(self.flow.grab().toImage().constBits())
+        image = self.flow.grab().toImage()
+        return bytes(image.constBits())
 
     def timed(self, act: Callable[[], None]) -> float:
         """Milliseconds until what an act brings has been painted."""
