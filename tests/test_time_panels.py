@@ -238,7 +238,9 @@ def test_a_click_in_a_plot_goes_to_that_step_and_a_line_stands_there(trained: Wi
     qtbot.wait(100)
     box = curves.loss._box
     place = curves.loss.mapFromScene(box.mapViewToScene(QPointF(15, sum(box.viewRange()[1]) / 2)))
-    qtbot.mouseMove(curves.loss, place)
+    qtbot.mouseMove(curves.loss.viewport(), QPoint(1, 1))
+    qtbot.mouseMove(curves.loss.viewport(), place)
+    qtbot.waitUntil(lambda: curves.loss.step is not None)
     qtbot.mouseClick(curves.loss.viewport(), Qt.MouseButton.LeftButton, pos=place)
     qtbot.waitUntil(lambda: trained.session.frame is not None and trained.session.frame.step < 30)
     assert abs(trained.session.frame.step - 15) <= 1  # type: ignore[union-attr]
