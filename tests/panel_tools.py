@@ -9,8 +9,8 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from app.session import Session
-from engine.frames import Frame, Picture, as_matrix, reduce_extremes
 from engine.describe import describe
+from engine.frames import Frame, Picture, as_matrix, reduce_extremes
 from engine.protocol import Command, LiveChecked
 from engine.recipe import Recipe
 from engine.run import Run

@@ -21,8 +21,8 @@ from app.widgets.guesses import guesses
 from app.widgets.plane import Plane, belief_image, class_colours
 from app.widgets.thumbnails import Thumbnails
 from engine.boundary import beliefs, points
-from engine.frames import Frame, Picture, as_matrix
 from engine.describe import describe
+from engine.frames import Frame, Picture, as_matrix
 from engine.protocol import Built, FetchEnded, Fetching
 from engine.recipe import Recipe
 from engine.run import Run

@@ -23,8 +23,8 @@ from app.widgets.flow_layout import FlowLayout
 from app.widgets.flow_model import FlowModel, Row
 from app.widgets.flow_rulers import decade_limit, extreme, tensor_limit
 from app.widgets.flow_view import FlowView, full_index
-from engine.frames import Frame, Picture, TensorInfo, as_matrix, reduce_extremes
 from engine.describe import describe
+from engine.frames import Frame, Picture, TensorInfo, as_matrix, reduce_extremes
 from engine.protocol import LayerInfo
 from engine.recipe import Recipe
 from engine.run import Run

@@ -17,8 +17,8 @@ from app.recipe_edit import default_spec, matched, move_layer
 from app.session import Session
 from engine import protocol
 from engine.datasets import DataSpec
-from engine.frames import Frame, Phase, Position
 from engine.describe import describe
+from engine.frames import Frame, Phase, Position
 from engine.layers import KINDS
 from engine.layers.activations import ReLU, Tanh
 from engine.layers.dense import Dense
