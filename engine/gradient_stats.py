@@ -11,7 +11,7 @@ from engine.frames import Array
 from engine.motion import SMALL_TENSORS
 from engine.trainer import Trainer
 
-PIECE = 16_384  # entries of a large tensor looked at together, so that they stay in the processor's cache
+PIECE = 65_536  # entries of a large tensor looked at together, so that they stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,7 @@ class Piece:
 
     tensor: int
     gradient: Array
-    before: Array
-    absolute: Array  # room
+    before: Array  # also room for |g|: a large array less in the processor's cache
     ones: Array
 
 
@@ -36,21 +35,20 @@ class GradientStats:
         self._before = np.zeros_like(self._gradients)
         self._norm_before = nan
         self._small = self._gradients.size <= SMALL_TENSORS
-        self._absolute = np.zeros_like(self._gradients[: SMALL_TENSORS if self._small else PIECE])
         self._starts = np.array([slot.start for slot in network.slots], np.intp)
         self._share = np.array([1 / slot.parameter.size for slot in network.slots])
         self._pieces = [] if self._small else self._cut()
 
     def _cut(self) -> list[Piece]:
         """The tensors in pieces."""
-        pieces, ones = [], np.ones_like(self._absolute)
+        pieces, ones = [], np.ones(PIECE, self._gradients.dtype)
         for number, slot in enumerate(self._trainer.network.slots):
             end = slot.start + slot.parameter.size
             for start in range(slot.start, end, PIECE):
                 part = slice(start, min(start + PIECE, end))
                 length = part.stop - part.start
                 pair = self._gradients[part], self._before[part]
-                pieces.append(Piece(number, *pair, self._absolute[:length], ones[:length]))
+                pieces.append(Piece(number, *pair, ones[:length]))
         return pieces
 
     def forget(self) -> None:
@@ -77,19 +75,19 @@ class GradientStats:
         return float(product) / size if size else nan
 
     def _at_once(self, means: Array) -> float:
-        gradients = self._gradients
-        np.abs(gradients, out=self._absolute)
-        np.multiply(np.add.reduceat(self._absolute, self._starts), self._share, out=means)
-        product: float = gradients.dot(self._before)
-        np.copyto(self._before, gradients)
+        gradients, before = self._gradients, self._before
+        product: float = gradients.dot(before)
+        np.abs(gradients, out=before)
+        np.multiply(np.add.reduceat(before, self._starts), self._share, out=means)
+        np.copyto(before, gradients)
         return product
 
     def _piece_by_piece(self, means: Array) -> float:
         sums, product = [0.0] * self._count, 0.0
         for piece in self._pieces:
-            gradient, before, absolute = piece.gradient, piece.before, piece.absolute
-            sums[piece.tensor] += np.abs(gradient, absolute).dot(piece.ones)
+            gradient, before = piece.gradient, piece.before
             product += gradient.dot(before)
+            sums[piece.tensor] += np.abs(gradient, before).dot(piece.ones)
             before[:] = gradient
         np.multiply(sums, self._share, out=means)
         return product

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -11,10 +12,12 @@ from engine.forks import Change, Fork
 from engine.frames import Phase, Position
 from engine.health import Health
 from engine.keyframes import Keyframe, Keyframes
+from engine.layers.custom import Custom
 from engine.timeline import Timeline
 from engine.trainer import Trainer
 
 START = Position(0, -1)
+QUICK = 100_000_000  # multiply-adds of a mini-batch, which need no sign of life before its end
 
 
 class Recorder:
@@ -38,6 +41,9 @@ class Recorder:
         self._undo: list[Undo] = []  # of the changes to the data among them
         self._last_phase = len(trainer.all_phases) - 1
         self.pulse: Callable[[], None] = _nothing  # is called at every phase computed: a sign of life
+        work = trainer.network.multiply_adds * trainer.recipe.batch_size
+        held = [inner for spec in trainer.recipe.layers for _, inner in spec.inside()]
+        self._is_quick = work < QUICK and not any(isinstance(spec, Custom) for spec in held)
         self.begin(name, self._first)
 
     def begin(self, name: str, keyframe: Keyframe) -> None:
@@ -98,6 +104,27 @@ class Recorder:
             self.trainer.abandon()
             raise
 
+    def finish(self) -> None:
+        """Compute the rest of the mini-batch that is begun, or else the whole next one; sooner than phase by phase."""
+        if self._made < len(self.path.changes):
+            for _ in self.advance():
+                pass
+            return
+        phases = self._phases = self._phases or self.trainer.phases()
+        try:
+            if self._is_quick:
+                deque(phases, maxlen=0)
+            else:
+                for _ in phases:
+                    self.pulse()
+            self.pulse()
+            self._phases = None
+            self._note()
+        except Exception:  # of a layer of somebody's own, as above
+            self._phases = None
+            self.trainer.abandon()
+            raise
+
     def _note(self) -> None:
         """Write the row of the step just completed; of one that is replayed, compare it."""
         trainer, path = self.trainer, self.path
@@ -153,8 +180,7 @@ class Recorder:
             with trainer.computing():
                 trainer.needs_input_gradient = False
                 while self.whole_steps < target.step - 1:
-                    for _ in self.advance():
-                        pass
+                    self.finish()
                 trainer.needs_input_gradient = wanted or to_data
                 while self.here < target:
                     next(self.advance())

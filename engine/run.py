@@ -92,7 +92,10 @@ class Run:
         self.hit = None
         waiting = self.breakpoints.at_phases if self.breakpoints else []
         with self.trainer.computing():
-            for phase in self.recorder.advance():
+            whole = is_enough is None and not waiting
+            if whole:
+                self.recorder.finish()
+            for phase in () if whole else self.recorder.advance():
                 if waiting:
                     self.hit = self.breakpoints.at(waiting, self.recorder, phase, self._ends_operation(phase))
                 if self.hit or (is_enough is not None and is_enough(phase)):

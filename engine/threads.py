@@ -43,17 +43,19 @@ class BlasThreads:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._before: list[tuple[int, ...]] = []
+        self._before: list[tuple[int, ...] | None] = []  # None: the number was right already
 
     def __enter__(self) -> None:
-        pools = _pools()
-        before = tuple(pool.get_num_threads() for pool in pools)
+        before = tuple([pool.get_num_threads() for pool in _pools()])
+        if all(number == self.count for number in before):
+            self._before.append(None)
+            return
         self._before.append(before)
-        for pool, number in zip(pools, before, strict=True):
-            if number != self.count:
-                pool.set_num_threads(self.count)
+        for pool in _pools():
+            pool.set_num_threads(self.count)
 
     def __exit__(self, *_: object) -> None:
-        for pool, number in zip(_pools(), self._before.pop(), strict=True):
-            if number != self.count:
+        before = self._before.pop()
+        if before is not None:
+            for pool, number in zip(_pools(), before, strict=True):
                 pool.set_num_threads(number)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from functools import cached_property
 from math import prod
 from typing import Any, Literal
@@ -35,6 +34,21 @@ class State(msgspec.Struct, frozen=True):
     parameters: bytes
     optimizer_slots: bytes
     buffers: bytes = b""
+
+
+class Computing:
+    """A context for arithmetic, as a class: of a small step a generator would be a noticeable part."""
+
+    def __init__(self, threads: BlasThreads) -> None:
+        self._threads, self._errors = threads, np.errstate(all="ignore")
+
+    def __enter__(self) -> None:
+        self._threads.__enter__()
+        self._errors.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self._errors.__exit__(None, None, None)
+        self._threads.__exit__()
 
 
 class Trainer:
@@ -126,31 +140,37 @@ class Trainer:
         Advance it inside `with trainer.computing():`, as `step` does, or numpy warns of every overflow.
         """
         run = self._draw(batch)
-        yield self._at(self._batch_phase)
+        self.phase = self._batch_phase
+        yield self.phase
 
         y = run.x
         for layer, steps in zip(run.layers, self._forward, strict=True):
             if None in steps:
                 y = layer.forward(y)
-                yield self._at(steps[None])
+                self.phase = steps[None]
+                yield self.phase
             else:
                 for part in layer.forward_steps(y):
-                    yield self._at(steps[part])
+                    self.phase = steps[part]
+                    yield self.phase
                 y = layer.y
 
         self.loss = run.loss.forward(y, run.targets)
         gradient = run.loss.backward()
-        yield self._at(self._loss_phase)
+        self.phase = self._loss_phase
+        yield self.phase
 
         for layer, named in zip(reversed(run.layers), reversed(self._backward), strict=True):
             for part in layer.backward(gradient):
-                yield self._at(named[part])
+                self.phase = named[part]
+                yield self.phase
             if layer is not run.layers[0]:
                 gradient = layer.grad_x
 
         self._update()
         self._record(run, y)
-        yield self._at(self._update_phase)
+        self.phase = self._update_phase
+        yield self.phase
 
     def _update(self) -> None:
         """Add the penalties to the gradients, clip them, and let the optimizer move the parameters."""
@@ -167,10 +187,6 @@ class Trainer:
         self.lr = recipe.schedule.rate(recipe.optimizer.lr, step - 1)
         self._motion.move(recipe.optimizer, self._frozen, step, self.lr)
 
-    def _at(self, phase: Phase) -> Phase:
-        self.phase = phase
-        return phase
-
     def step(self, batch: tuple[Any, Any] | None = None) -> Frame:
         """Train on one whole mini-batch (see `phases`) and return its frame."""
         with self.computing():
@@ -178,11 +194,9 @@ class Trainer:
                 pass
         return self.frame()
 
-    @contextmanager
-    def computing(self) -> Iterator[None]:
+    def computing(self) -> Computing:
         """What all arithmetic runs in: NaN and infinity are shown, not warned of; threads for the network's size."""
-        with self._threads, np.errstate(all="ignore"):
-            yield
+        return Computing(self._threads)
 
     def _draw(self, batch: tuple[Any, Any] | None) -> Pass:
         """Put the next mini-batch, or the given one, into its pass."""
