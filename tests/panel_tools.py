@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
 import numpy as np
 from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QApplication
 
 from app.session import Session
+from app.widgets.throttle import Throttle
 from engine.describe import describe
 from engine.frames import Frame, Picture, as_matrix, reduce_extremes
 from engine.protocol import Command, LiveChecked
@@ -40,6 +43,15 @@ class SilentLink(QObject):
     def send(self, command: Command) -> None:
         """Remember it."""
         self.sent.append(command)
+
+
+def let_rest() -> None:
+    """Until everything that takes turns has been drawn."""
+    end = time.monotonic() + 5
+    throttles = [t for w in QApplication.topLevelWidgets() for t in w.findChildren(Throttle) if t.resting]
+    while any(throttle.resting for throttle in throttles):
+        assert time.monotonic() < end
+        QApplication.processEvents()
 
 
 class Desk:
@@ -81,6 +93,8 @@ class Desk:
         )
         self.session.frame = stands
         self.session.shown.emit(stands)
+        if not self.session.playing:
+            let_rest()
 
     def check_live(self, *rows: LiveChecked) -> None:
         """The live check says this of some steps; show where the run stands."""

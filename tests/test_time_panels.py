@@ -166,7 +166,7 @@ def test_a_typed_cell_forks_and_both_paths_are_in_the_plots_and_in_the_list(trai
     wait_for_step(qtbot, trained.session, 20)
     qtbot.waitUntil(lambda: [overlay.name for overlay in curves.loss.overlays] == ["main"])
     assert len(curves.loss.overlays[0].source) == 30
-    assert len(curves.loss.series[0].source) == 20
+    qtbot.waitUntil(lambda: len(curves.loss.series[0].source) == 20)
     assert "fork 1" in timeline.forks.text()
     assert any("0.W [2, 4] = 1.25" in mark.text for mark in timeline.strip._track.marks)
 

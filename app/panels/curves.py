@@ -118,7 +118,7 @@ class CurvesPanel(Panel):
             self.build(network)
 
     def draw(self, frame: Frame) -> None:
-        """While playing, redraw as often as one can read; else at once, where there is something new."""
+        """Redraw where there is something new, as often as one can read, after what one steps through."""
         session = self.session
         state = session.fork, len(session.history), frame.step, len(session.live)
         if state == self._drawn and not session.playing:
@@ -127,7 +127,7 @@ class CurvesPanel(Panel):
         for plot in self._plots:
             plot.show_position(session.cursor)
         for throttle in self._throttles:
-            throttle.ask(at_once=not self.session.playing)
+            throttle.ask()
 
     def hideEvent(self, event: QHideEvent) -> None:
         """What is not seen is not drawn."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app import theme
@@ -22,6 +23,7 @@ from engine.terms import Explanation, Factor
 
 PAUSE = "pause to see the terms"
 LOSS = "loss"  # the loss itself, which is no tensor
+AT_REST = 40  # milliseconds without another answer: setting a formula would hold up the picture of a key held down
 
 
 class FormulaPanel(Panel):
@@ -44,6 +46,9 @@ class FormulaPanel(Panel):
         self._lit: tuple[Selection, ...] = ()  # the cells of the term pointed at here
         self._asked: Selection | None = None
         self._target: Selection | None = None
+        self._answer: Terms | None = None  # not shown yet
+        self._at_rest = QTimer(self, singleShot=True, interval=AT_REST)
+        self._at_rest.timeout.connect(self._tell)
         self._lay_out()
         self.table.pointed.connect(self._light)
         self.table.chosen.connect(lambda factor: session.select(factor.address, factor.index))
@@ -142,6 +147,13 @@ class FormulaPanel(Panel):
         target = self._asked
         if target is None or (event.address, event.index) != (target.address, target.index):
             return
+        self._answer = event
+        self._at_rest.start()
+
+    def _tell(self) -> None:
+        """Show the last answer."""
+        event = self._answer
+        assert event is not None
         if event.explanation is None:
             self._clear(f"{_name(event.address, event.index)}: {event.why}")
         else:
@@ -168,6 +180,7 @@ class FormulaPanel(Panel):
 
     def _clear(self, text: str) -> None:
         """Nothing to tell but a sentence."""
+        self._at_rest.stop()
         self.cell.setText(text)
         self.formula.show_formula("")
         self.numbers.show_formula("")

@@ -67,7 +67,7 @@ class HealthPanel(Panel):
 
     def draw(self, frame: Frame) -> None:
         """The cursor moved."""
-        self._throttle.ask(at_once=not self.session.playing)
+        self._throttle.ask()
 
     def hideEvent(self, event: QHideEvent) -> None:
         """What is not seen is not told."""

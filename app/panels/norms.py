@@ -102,14 +102,14 @@ class NormsPanel(Panel):
             self.build(network)
 
     def draw(self, frame: Frame) -> None:
-        """While playing, redraw as often as one can read; else at once, where there is something new."""
+        """Redraw where there is something new, as often as one can read, after what one steps through."""
         session = self.session
         state = session.fork, len(session.history), frame.step, len(session.live)
         if state == self._drawn and not session.playing:
             return
         self._drawn = state
         self.plot.show_position(session.cursor)
-        self._throttle.ask(at_once=not self.session.playing)
+        self._throttle.ask()
 
     def hideEvent(self, event: QHideEvent) -> None:
         """What is not seen is not drawn."""

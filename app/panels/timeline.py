@@ -94,7 +94,7 @@ class TimelinePanel(Panel):
         if not self.step.hasFocus() or not self.step.isModified():
             self.step.setText(count(frame.step))
         self.of.setText(f"of {count(tip)}")
-        self._throttle.ask(at_once=False)
+        self._throttle.ask()
         if self._wanted is not None:
             wanted, self._wanted = self._wanted, None
             self._seek(wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 WORDS = {
     **{r"\left": "", r"\right": "", r"\,": " ", r"\;": " ", r"\quad": "  ", r"\!": ""},
@@ -15,6 +16,7 @@ WORDS = {
 GROUP = r"\{((?:[^{}]|\{[^{}]*\})*)\}"  # a group with at most one level of groups inside
 
 
+@lru_cache(maxsize=500)
 def plain(latex: str) -> str:
     """Such as "∂L/∂W[i,j] = Σ x[n,i] · g[n,j]"."""
     text = latex

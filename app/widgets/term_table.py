@@ -32,12 +32,14 @@ class TermModel(QAbstractTableModel):
         self.found: Explanation | None = None
         self.dtype = "float32"
         self._factors = 0
+        self._texts: dict[tuple[int, int], str] = {}  # Qt asks for each several times
 
     def show(self, found: Explanation | None, dtype: str) -> None:
         """Show the terms of another cell."""
         self.beginResetModel()
         self.found, self.dtype = found, dtype
         self._factors = max((len(term.factors) for term in found.terms), default=0) if found else 0
+        self._texts.clear()
         self.endResetModel()
 
     def rowCount(self, parent: AnyIndex = QModelIndex()) -> int:  # noqa: B008  # as Qt has it
@@ -80,7 +82,12 @@ class TermModel(QAbstractTableModel):
             return None
         if role == Qt.ItemDataRole.ToolTipRole and index.column() == 0 and index.row() < len(self.found.terms):
             return exact(self.found.terms[index.row()].value, "float64")
-        return self.text(index.row(), index.column()) if role == Qt.ItemDataRole.DisplayRole else None
+        if role != Qt.ItemDataRole.DisplayRole:
+            return None
+        place = index.row(), index.column()
+        if place not in self._texts:
+            self._texts[place] = self.text(*place)
+        return self._texts[place]
 
     def text(self, row: int, column: int) -> str:
         """What stands in a cell of the table."""
@@ -140,6 +147,7 @@ class TermTable(QTableView):
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 5)
         self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.horizontalHeader().setResizeContentsPrecision(0)  # of the rows in sight
         self.horizontalHeader().hide()
         self.setFont(themes.tabular(self.font()))
         self.entered.connect(lambda index: self.pointed.emit(self._factors(index.row())))

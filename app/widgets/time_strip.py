@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, Signal
@@ -91,8 +92,8 @@ class TimeStrip(QWidget):
 
     # --- places -------------------------------------------------------------------------------
 
-    def x_of(self, step: float) -> float:
-        """Where a step is drawn."""
+    def x_of(self, step: Any) -> Any:
+        """Where a step is drawn, or an array of steps."""
         track, width = self._track, self.width() - 2 * EDGE
         return EDGE + width * (step - track.first) / max(track.tip - track.first, 1)
 
@@ -122,7 +123,7 @@ class TimeStrip(QWidget):
             painter.setBrush(QBrush(theme.color("bad"), Qt.BrushStyle.BDiagPattern))
             painter.drawRect(QRectF(start, middle - 6, max(self.width() - EDGE - start, 2), 12))
         painter.setPen(QPen(theme.color("muted"), 1))
-        ticks = sorted({round(self.x_of(step)) for step in track.keyframes})
+        ticks = np.unique(np.rint(self.x_of(np.array(track.keyframes, np.float64)))).tolist()
         painter.drawLines([QLineF(x + 0.5, middle + 5, x + 0.5, middle + 8) for x in ticks])
         for mark in track.marks:
             self._paint_mark(painter, self.x_of(mark.step), middle, theme.color(mark.colour))
