@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import inspect
 from PySide6.QtCore import QEvent, QSize, Qt
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -22,7 +22,7 @@ from app.icons import icon
 from app.planting import badge_text, hidden_bug
 from app.session import Session
 from app.widgets.fields import NumberField
-from app.widgets.live_bar import LiveBadge
+from app.widgets.live_bar import LIVE, LiveBadge
 from engine.frames import Frame, Phase
 from engine.protocol import Built
 from engine.recipe import Recipe
@@ -40,6 +40,10 @@ BUTTONS = (
     *("back_batch", "back_phase", "toggle_play", "step_phase", "step_batch", ""),
     *("step_part", "step_to_selected"),
 )
+ASIDE = ("check_gradients", "toggle_theme")
+SPARE = ("restart_with_new_weights", *ASIDE)  # in the menus too: they go where there is little room
+ROOMY = 172  # digits' widths from which on everything has its place
+LEAST = 122  # of the same: where there is less room, a bar is no use
 
 
 class Transport(QWidget):
@@ -52,11 +56,13 @@ class Transport(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(2, 4, 2, 8)
         row.setSpacing(6)
+        buttons = {name: self._button(actions[name]) for name in (*BUTTONS, *ASIDE) if name}
+        self._spare = [buttons[name] for name in SPARE]
         for name in BUTTONS:
             if not name:
                 row.addSpacing(8)
                 continue
-            row.addWidget(self._button(actions[name]))
+            row.addWidget(buttons[name])
         row.addSpacing(4)
         row.addWidget(self._speed())
         row.addSpacing(14)
@@ -68,14 +74,15 @@ class Transport(QWidget):
         self.bug_badge.hide()
         row.addWidget(self.bug_badge)
         row.addSpacing(8)
-        row.addWidget(QLabel("learning rate"))
+        self._rate_label = QLabel(self)
+        row.addWidget(self._rate_label)
         row.addWidget(self._rate_field())
         row.addSpacing(8)
         self.live = LiveBadge(self)
         row.addWidget(self.live)
         row.addSpacing(6)
-        row.addWidget(self._button(actions["check_gradients"]))
-        row.addWidget(self._button(actions["toggle_theme"]))
+        for name in ASIDE:
+            row.addWidget(buttons[name])
         session.built.connect(self._on_built)
         session.adopted.connect(self._on_adopted)
         session.shown.connect(self._on_shown)
@@ -83,6 +90,7 @@ class Transport(QWidget):
         session.recipe_changed.connect(self._on_recipe)
         self._on_recipe(session.recipe)
         self._on_playing(False)
+        self._fit()
 
     def _button(self, action: QAction) -> QToolButton:
         button = QToolButton(self)
@@ -172,7 +180,9 @@ class Transport(QWidget):
         else:
             where = f"epoch {frame.epoch} · batch {frame.batch} of {frame.batches} · step {frame.step:,}"
         self.where.setText(where)
-        self.what.setText(tell_phase(frame.phase, network))
+        what = tell_phase(frame.phase, network)
+        self.what.setText(what)
+        self.what.setToolTip(what)
         backward = frame.phase is not None and frame.phase.kind == "backward"
         colour = theme.current().backward_text if backward else theme.current().forward_text
         if frame.phase is None or frame.phase.kind == "update":
@@ -181,9 +191,33 @@ class Transport(QWidget):
             self.what.setProperty("colour", colour)
             self.what.setStyleSheet(f"color: {colour}")
 
+    # --- room ---------------------------------------------------------------------------------
+
+    def _fit(self) -> None:
+        """Short words and fewer buttons where there is little room."""
+        roomy = self.width() >= ROOMY * self._digit()
+        for button in self._spare:
+            button.setVisible(roomy)
+        self._rate_label.setText("learning rate" if roomy else "lr")
+        self.live.say_in(LIVE if roomy else "")
+
+    def _digit(self) -> int:
+        return self.fontMetrics().horizontalAdvance("0")
+
+    def minimumSizeHint(self) -> QSize:
+        """With short words and few buttons."""
+        return QSize(LEAST * self._digit(), super().minimumSizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Follow the window's width."""
+        super().resizeEvent(event)
+        self._fit()
+
     def changeEvent(self, event: QEvent) -> None:
-        """Icons and colours follow the theme."""
+        """Icons and colours follow the theme, the room needed the font."""
         super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange and hasattr(self, "live"):
+            self._fit()
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_play_button"):
             self._on_playing(self.session.playing)
             if self.session.frame is not None:
@@ -204,4 +238,4 @@ def tell_phase(phase: Phase | None, network: Built) -> str:
     layer, count = network.layers[phase.layer], len(network.layers)
     number = phase.layer + 1 if phase.kind == "forward" else count - phase.layer
     formula = layer.formulas.get(phase.part or phase.kind, "")
-    return f"{phase.kind} {number} of {count} — layer {phase.layer}: {layer.caption} — {formula}"
+    return f"{phase.kind} {number} of {count} — {phase.layer} {layer.caption} — {formula}"

@@ -47,7 +47,8 @@ TABS = (  # panels that share a place, and which of them is in front at first
     (("gradient_check", "formula", "breakpoints"), "formula"),
     (("norms", "health"), "norms"),
 )
-FIRST_SIZE = QSize(1440, 900)
+FIRST_SIZE = QSize(1440, 900)  # or what the screen has
+FRAME = QSize(8, 40)  # pixels that a window manager may put around
 EDGE = 8  # pixels around the cards, as wide as the gaps between them
 
 
@@ -114,7 +115,7 @@ class Window(QMainWindow):
         self.setAcceptDrops(True)
         self.setDockNestingEnabled(True)
         self.setContentsMargins(EDGE, 0, EDGE, 0)
-        self.resize(FIRST_SIZE)
+        self._take_first_size()
         self.commands = {name: self._make_action(name) for name in ACTIONS}
         self._add_transport()
         self.bench: BugBench | None = None
@@ -274,6 +275,9 @@ class Window(QMainWindow):
         area, order = self._kinds[name].area, self._kinds[name].order
         return order + 1 if area == "bottom" and order else 0 if area != "strip" else 1
 
+    def _take_first_size(self) -> None:
+        self.resize(FIRST_SIZE.boundedTo(QGuiApplication.primaryScreen().availableSize() - FRAME))
+
     def _set_first_sizes(self) -> None:
         """Proportions of the first look."""
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
@@ -286,7 +290,7 @@ class Window(QMainWindow):
         for name, (direction, size) in shares.items():
             if name in self.docks:
                 self.resizeDocks([self.docks[name]], [int(size)], direction)
-        for upper, lower, share in (("network", "data", 0.6), ("inspector", "gradient_check", 0.36)):
+        for upper, lower, share in (("network", "data", 0.6), ("inspector", "gradient_check", 0.45)):
             if upper in self.docks and lower in self.docks:
                 pair = [self.docks[upper], self.docks[lower]]
                 self.resizeDocks(pair, [int(1000 * share), int(1000 * (1 - share))], down)
@@ -324,7 +328,7 @@ class Window(QMainWindow):
         if isinstance(geometry, QByteArray) and not geometry.isEmpty():
             self.restoreGeometry(geometry)
         if not any(s.availableGeometry().intersects(self.frameGeometry()) for s in QGuiApplication.screens()):
-            self.resize(FIRST_SIZE)
+            self._take_first_size()
             self.move(QGuiApplication.primaryScreen().availableGeometry().topLeft())
         if isinstance(state, QByteArray) and not state.isEmpty() and not self.restoreState(state, STATE_VERSION):
             self.reset_layout()

@@ -16,6 +16,7 @@ from app import cli, theme
 from app.link import EngineLink
 from app.session import Session
 from app.window import Window
+from engine.conditions import DeadUnits
 from engine.recipe import Recipe
 
 HERE = Path(__file__).parent
@@ -65,6 +66,24 @@ class Studio:
             self.session.step("part")
             self.wait(lambda before=before: self.session.frame is not before)  # type: ignore[misc]
 
+    def fork(self, at: int, steps: int) -> None:
+        """Train, go back, change a weight, and train as far again."""
+        self.train(steps)
+        self.session.seek(at)
+        self.wait(lambda: self._at(at))
+        self.session.edit("0.W", (20, 3), 40.0)
+        self.wait(lambda: self.session.fork == 1)
+        self.train(steps - at)
+
+    def break_at(self, condition: DeadUnits, steps: int) -> None:
+        """Train until a condition comes true, and show what was waited for."""
+        self.session.add_break(condition)
+        self.session.train(steps)
+        self.wait(lambda: False, 0.5)
+        self.wait(lambda: not self.session.playing)
+        self.window.show_panel("breakpoints")
+        self.window.show_panel("health")
+
     def check(self) -> None:
         """Check the gradients."""
         self.session.check("full")
@@ -109,6 +128,13 @@ def main() -> int:
         studio.session.select("2.grad_W", (1, 3))
         studio.step_to("backward 2 grad_W")
         studio.take(f"mid-backward-{look}")
+    for look in ("dark", "light"):
+        studio = Studio(app, "digits", look)
+        studio.fork(at=60, steps=150)
+        studio.take(f"forks-{look}")
+    studio = Studio(app, "dead_relu_lr", "dark")
+    studio.break_at(DeadUnits(above=0.5), steps=60)
+    studio.take("breakpoint-dark")
     studio = Studio(app, "deep_sigmoid", "dark")
     studio.train(200)
     studio.take("vanishing-dark")

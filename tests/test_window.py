@@ -52,6 +52,20 @@ def test_the_keys_step_play_and_pause(window: Window, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: not window.session.playing)
 
 
+def test_a_small_screen_has_room_for_the_window_and_its_position_line(window: Window, qtbot: QtBot) -> None:
+    window.resize(1008, 728)  # what a window manager leaves of 1024×768
+    window.commands["step_part"].trigger()
+    qtbot.waitUntil(lambda: "drawn" in window.transport.what.text())
+    assert (window.width(), window.height()) == (1008, 728)
+    assert window.transport.geometry().right() <= window.width()
+    for line in (window.transport.where, window.transport.what):
+        assert line.width() >= line.minimumSizeHint().width()
+    assert window.transport.rect().contains(window.transport.live.geometry())
+    window.resize(1440, 900)
+    qtbot.waitUntil(lambda: window.width() == 1440)
+    assert all(button.isVisible() for button in window.transport.findChildren(QToolButton))
+
+
 def test_typing_in_a_field_never_steps_the_training(window: Window, qtbot: QtBot) -> None:
     field = window.transport.rate
     field.setFocus()
@@ -71,8 +85,8 @@ def test_the_position_line_names_the_part_just_computed(window: Window, qtbot: Q
         with qtbot.waitSignal(window.session.shown):
             window.commands["step_part"].trigger()
         told.append(window.transport.what.text())
-    assert "backward 1 of 5 — layer 4: Dense 16→10 — grad_W = xᵀ·grad_y" in told
-    assert "forward 2 of 5 — layer 1: ReLU — y = max(z, 0)" in told
+    assert "backward 1 of 5 — 4 Dense 16→10 — grad_W = xᵀ·grad_y" in told
+    assert "forward 2 of 5 — 1 ReLU — y = max(z, 0)" in told
     assert told[-1].startswith("update")
 
 

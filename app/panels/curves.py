@@ -83,7 +83,7 @@ class CurvesPanel(Panel):
                 shown += (Series("penalty", Dense(self._read("penalty")), PENALTY),)
             plot.set_series(shown)
             plot.set_overlays(self._others(column) if shown else ())
-            rows += [KeyRow(column), *(s.key_row() for s in shown)] if shown else []
+            rows += [s.key_row() for s in shown]
         self.accuracy.setVisible(has_classes)
         self.key.set_rows(tuple(rows))
         self._redraw_accuracy()
@@ -173,7 +173,6 @@ class CurvesPanel(Panel):
         step = self.loss.step or self.accuracy.step or self.session.cursor or len(self.session.history)
         texts: list[str] = []
         for plot in self._plots:
-            texts += [""] if plot.series else []
             for series in plot.series:
                 value = series.source.at(step)[1]
                 missing = not step or (series.markers and math.isnan(value))

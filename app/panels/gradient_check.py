@@ -18,6 +18,7 @@ from app.widgets.check_pictures import NAMES
 from app.widgets.check_results import CheckResults, text_label
 from app.widgets.live_bar import LiveBar
 from app.widgets.numbers import count
+from app.widgets.scrolling import scrolling
 from app.widgets.throttle import Throttle
 from app.widgets.verdict_table import WORST_FIRST
 from engine.frames import Frame, Picture, Position
@@ -65,7 +66,7 @@ class GradientCheckPanel(Panel):
         column.setSpacing(6)
         column.addWidget(self.controls)
         column.addWidget(self.live)
-        column.addWidget(self.pages, 1)
+        column.addWidget(scrolling(self.pages), 1)
         self._live_throttle = Throttle(self._show_live, self, 8.0)
         self._connect()
         self._show_settings()

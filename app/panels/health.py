@@ -6,13 +6,14 @@ from typing import ClassVar
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QListWidget, QListWidgetItem, QScrollArea, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QListWidget, QListWidgetItem, QWidget
 
 from app import theme
 from app.panel import Area, Panel
 from app.session import Session
 from app.widgets.numbers import count
 from app.widgets.passage_bars import PassageBars
+from app.widgets.scrolling import scrolling
 from app.widgets.throttle import Throttle
 from engine.frames import Frame
 from engine.gradient_path import passages
@@ -40,22 +41,16 @@ class HealthPanel(Panel):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.list, self.bars, scroll = QListWidget(self), PassageBars(), QScrollArea(self)
+        self.list, self.bars = QListWidget(self), PassageBars()
         self.list.setAccessibleName("verdicts")
         self.list.setWordWrap(True)
         self.list.setFrameShape(QFrame.Shape.NoFrame)
         self.list.setToolTip("Click a sentence to go to its tensor, and to the step since when it holds")
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(self.bars)
-        scroll.setWidgetResizable(True)
-        scroll.viewport().setAutoFillBackground(False)
-        self.bars.setAutoFillBackground(False)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         row = QHBoxLayout(self)
         row.setContentsMargins(9, 0, 9, 6)
         row.addWidget(self.list, 3)
-        row.addWidget(scroll, 2)
+        row.addWidget(scrolling(self.bars), 2)
         self._found: list[Verdict] = []
         self._throttle = Throttle(self._tell, self, TELLS, takes_turns=True)
         self.list.itemClicked.connect(self._go)

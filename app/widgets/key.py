@@ -16,10 +16,10 @@ GAP = 6.0
 
 
 class KeyRow(NamedTuple):
-    """One curve: its name, its colour's place in the theme's series, how it is drawn. Without colour: a title."""
+    """One curve: its name, its colour's place in the theme's series, how it is drawn."""
 
     name: str
-    color: int | None = None
+    color: int
     markers: bool = False
     dashed: bool = False
 
@@ -107,13 +107,9 @@ class Key(QWidget):
             column, place = divmod(number, deep)
             box = QRectF(column * width, (place + 1) * line, width, line)
             painter.setFont(names)
-            painter.setPen(theme.color("muted" if row.color is None else "text"))
-            indent = GAP if row.color is None else SAMPLE + GAP
-            painter.drawText(box.adjusted(indent, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, row.name)
-            if row.color is None:
-                continue
-            _draw_sample(painter, box, row, row.color, theme)
+            _draw_sample(painter, box, row, theme)
             painter.setPen(theme.color("text"))
+            painter.drawText(box.adjusted(SAMPLE + GAP, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, row.name)
             painter.setFont(values)
             align = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
             painter.drawText(box.adjusted(0, 0, -GAP, 0), align, self._values[number] if self._values else "")
@@ -130,8 +126,8 @@ def series_color(number: int, theme: Theme) -> str:
     return theme.series[number % len(theme.series)]
 
 
-def _draw_sample(painter: QPainter, box: QRectF, row: KeyRow, number: int, theme: Theme) -> None:
-    colour = QColor(series_color(number, theme))
+def _draw_sample(painter: QPainter, box: QRectF, row: KeyRow, theme: Theme) -> None:
+    colour = QColor(series_color(row.color, theme))
     middle = box.top() + box.height() / 2
     style = Qt.PenStyle.DashLine if row.dashed else Qt.PenStyle.SolidLine
     painter.setPen(QPen(colour, 2, style))

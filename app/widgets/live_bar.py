@@ -19,6 +19,7 @@ RATES: tuple[tuple[str, int | None, str], ...] = (
     ("live: 100th", 100, "A live check at every hundredth step"),
     ("live: off", None, "No live check"),
 )
+LIVE = "live check "
 TIP = "The last live check: one slope along a random direction of all parameters, measured by two losses"
 ROLES: dict[str, themes.Role] = {"pass": "good", "fail": "bug"}
 
@@ -64,9 +65,10 @@ class LiveBar(QWidget):
 class LiveBadge(QLabel):
     """What the live check said last, such as "✓ live check 3e-10", in its verdict's colour."""
 
-    def __init__(self, parent: QWidget | None = None, words: str = "live check ") -> None:
+    def __init__(self, parent: QWidget | None = None, words: str = LIVE) -> None:
         super().__init__(parent)
         self._words = words
+        self._row: LiveChecked | None = None
         self.setAccessibleName("last live check")
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setFont(themes.tabular(self.font()))
@@ -77,6 +79,13 @@ class LiveBadge(QLabel):
         """Room for the longest text, so that nothing moves."""
         self.setFixedWidth(self.fontMetrics().horizontalAdvance(f"✓ {self._words}4e-10 ") + 4)
 
+    def say_in(self, words: str) -> None:
+        """Say it with these words before the number."""
+        if words != self._words:
+            self._words = words
+            self._fit()
+            self.show_last(self._row)
+
     def changeEvent(self, event: QEvent) -> None:
         """Follow the font size."""
         super().changeEvent(event)
@@ -85,6 +94,7 @@ class LiveBadge(QLabel):
 
     def show_last(self, row: LiveChecked | None) -> None:
         """Say this."""
+        self._row = row
         text = "" if row is None else f"{SIGNS[row.verdict]} {self._words}{_error(row)}".rstrip()
         if text != self.text():
             self.setText(text)

@@ -44,7 +44,7 @@ class StepPlot(pg.PlotWidget):
         self.setAccessibleName(name)
         self.setToolTip("The mouse wheel zooms in time, dragging moves; a double click or 0 shows all; + and − zoom")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setMinimumSize(120, 60)
+        self.setMinimumSize(90, 60)
         item = self.getPlotItem()
         item.setMenuEnabled(False)
         item.ctrlMenu.setParent(self, item.ctrlMenu.windowFlags())  # pyqtgraph gives it none: nobody would delete it
