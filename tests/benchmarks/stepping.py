@@ -58,7 +58,7 @@ class Stepper(Live):
         return (time.perf_counter() - start) * 1e3
 
     def rested(self, acts: Sequence[Callable[[], None]]) -> list[float]:
-        """Milliseconds of each act, each after the window has come to rest. Raises AssertionError where no pixel changes."""
+        """Milliseconds of each act, the window at rest before it. Raises AssertionError where no pixel changes."""
         taken = []
         for number, act in enumerate(acts):
             before = self.pixels() if number % 10 == 0 else None
