@@ -64,7 +64,7 @@ def _open_window(recipe: Recipe, options: argparse.Namespace) -> int:
         from app.link import EngineLink
         from app.session import Session
         from app.tasks import screenshot, tell_first_frame
-        from app.window import Window
+        from app.window import FIRST_SIZE, Window
     except BaseException:
         engine.close()
         raise
@@ -81,6 +81,8 @@ def _open_window(recipe: Recipe, options: argparse.Namespace) -> int:
         for_picture = bool(options.screenshot or options.probe_start)
         appearance = theme.remembered_appearance(application, None if for_picture else settings)
         window = Window(session, link, appearance, None if for_picture else settings)
+        if for_picture:
+            window.resize(FIRST_SIZE)  # whatever the screen
         window.show()
         if own_code:
             session.consent.allow_files(options.trust)

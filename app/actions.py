@@ -261,6 +261,21 @@ def zoom_reset(window: Window) -> None:
     window.appearance.set_point_size(theme.POINT_SIZE)
 
 
+@action("Sort samples by &class", "&View", keys=("Ctrl+B",), section=True)
+def sort_by_class(window: Window) -> None:
+    """The samples of each mini-batch sorted by class in the Flow view, or as they were drawn."""
+    window.session.sort_by_class(not window.session.by_class)
+
+
+@action("&Present the panel under the pointer", "&View", keys=("F6",))
+def present(window: Window) -> None:
+    """One panel alone on the full screen, larger, for a class; again, or Esc, to come back."""
+    if window.presentation.active:
+        window.presentation.end()
+    else:
+        window.presentation.begin(window.presentation.pointed_panel())
+
+
 @action("&Reset layout", "&View", "layout", section=True)
 def reset_layout(window: Window) -> None:
     """Every panel back to its first place."""

@@ -55,6 +55,7 @@ class Session(QObject):
     recipe_changed = Signal(object)  # Recipe: an edit was made, undone, or taken back
     selected = Signal(object)  # Selection
     hinted = Signal(object)  # tuple of Selection: cells to light for as long as something else is pointed at
+    sorting_changed = Signal(bool)  # whether samples are to stand sorted by class
     playing_changed = Signal(bool)
     said = Signal(str, bool)  # a sentence for the user, and whether something went wrong
     check_progressed = Signal(int, int)  # entries done, of how many
@@ -96,6 +97,7 @@ class Session(QObject):
         self.compared: int | None = None  # the one whose tensors were taken off those of the frame shown
         self.selection: Selection | None = None
         self.hints: tuple[Selection, ...] = ()
+        self.by_class = False
         self.playing = False
         self.checking = False
         self.last_check: protocol.Checked | None = None
@@ -372,6 +374,14 @@ class Session(QObject):
         if selection != self.selection:
             self.selection = selection
             self.selected.emit(selection)
+
+    def sort_by_class(self, by_class: bool) -> None:
+        """Show the samples of a mini-batch sorted by class, or as they were drawn."""
+        self.by_class = by_class
+        self.sorting_changed.emit(by_class)
+        self.said.emit(
+            "samples sorted by class" if by_class else "samples in the order in which they were drawn", False
+        )
 
     def hint(self, cells: tuple[Selection, ...]) -> None:
         """Light these cells, wherever their tensors are drawn; none: an empty tuple."""

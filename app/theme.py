@@ -39,6 +39,7 @@ Role = Literal[
 
 POINT_SIZE = 10.0
 _PROPERTY = "nablascope_theme"
+_STROKE = "nablascope_stroke"
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,19 @@ def current() -> Theme:
     """The theme last applied to the running application; dark before that."""
     app = QCoreApplication.instance()
     return THEMES.get(str(app.property(_PROPERTY)) if app else "", DARK)
+
+
+def stroke() -> float:
+    """How many times wider than usual lines are drawn: for a class, twice."""
+    app = QCoreApplication.instance()
+    return float(app.property(_STROKE) or 1.0) if app else 1.0
+
+
+def set_stroke(times: float) -> None:
+    """Draw lines so many times as wide; with the next change of font or palette it is seen."""
+    app = QCoreApplication.instance()
+    assert app is not None
+    app.setProperty(_STROKE, times)
 
 
 def apply(app: QApplication, theme: Theme, point_size: float = POINT_SIZE, *, native: bool = True) -> None:

@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import ClassVar
 
-from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, QSize, Qt, QTimer
+from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
-    QAbstractButton,
-    QAbstractItemView,
     QApplication,
-    QComboBox,
     QDockWidget,
-    QFrame,
-    QHBoxLayout,
     QLabel,
     QMainWindow,
     QMenu,
     QToolBar,
-    QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from app import theme
 from app.actions import ACTIONS, Action, load_recipe
 from app.bug_bench import BugBench
+from app.card import Card
 from app.examples import examples_menu
 from app.fetch_bar import FetchBar
 from app.icons import icon
+from app.key_guard import KeyGuard
 from app.link import EngineLink
 from app.own_code import OwnCodeWatcher, ask_to_run
 from app.panel import Panel, find_panels
+from app.presentation import Presentation
 from app.session import Selection, Session
 from app.transport import Transport
 
@@ -50,57 +45,6 @@ TABS = (  # panels that share a place, and which of them is in front at first
 FIRST_SIZE = QSize(1440, 900)  # or what the screen has
 FRAME = QSize(8, 40)  # pixels that a window manager may put around
 EDGE = 8  # pixels around the cards, as wide as the gaps between them
-
-
-class Card(QFrame):
-    """A frame around a panel; with a small title bar above it unless the panel's dock has one."""
-
-    def __init__(self, kind: type[Panel], parent: QWidget, *, titled: bool) -> None:
-        super().__init__(parent)
-        theme.mark(self, "card")
-        self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(1, 1, 1, 1)
-        self._column.setSpacing(0)
-        self.title_bar = TitleBar(kind, self if titled else parent)
-        if titled:
-            self._column.addWidget(self.title_bar)
-
-    def hold(self, panel: Panel) -> None:
-        """Take the panel in."""
-        self._column.addWidget(panel, 1)
-        panel.status_changed.connect(self.title_bar.status.setText)
-
-
-class TitleBar(QWidget):
-    """The title of a panel; in a dock it is what one drags."""
-
-    def __init__(self, kind: type[Panel], parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        if isinstance(parent, QDockWidget):
-            theme.mark(self, "dock-title")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(11, 7, 8, 3)
-        title, self.status = QLabel(kind.title), QLabel()
-        self.status.setFont(theme.tabular(self.status.font()))  # before its role: a style forgets a later font
-        self.status.setMinimumWidth(1)  # a long one is cut; it never widens the dock
-        theme.mark(title, "title")
-        theme.mark(self.status, "muted")
-        self.status.setAccessibleName(f"{kind.title}: status")
-        self.setToolTip(kind.hint)
-        row.addWidget(title)
-        row.addStretch(1)
-        row.addWidget(self.status)
-        if isinstance(parent, QDockWidget):
-            close = QToolButton(self)
-            close.setText("×")
-            close.setAutoRaise(True)
-            close.setProperty("role", "quiet")
-            close.setToolTip(f"Close {kind.title}; the View menu brings it back")
-            close.setAccessibleName(f"close {kind.title}")
-            close.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            close.clicked.connect(parent.close)
-            row.addWidget(close)
 
 
 class Window(QMainWindow):
@@ -128,6 +72,7 @@ class Window(QMainWindow):
         session.shown.connect(self._fill_soon)
         self._add_menus()
         self._add_status_line()
+        self.presentation = Presentation(self)
         self.reset_layout()
         self._restore()
         session.consent.ask = partial(ask_to_run, self)
@@ -163,7 +108,7 @@ class Window(QMainWindow):
         command.run(self)
 
     def _add_transport(self) -> None:
-        bar = QToolBar("Transport", self)
+        bar = self.bar = QToolBar("Transport", self)
         bar.setObjectName("transport")
         bar.setMovable(False)
         bar.toggleViewAction().setEnabled(False)
@@ -335,6 +280,7 @@ class Window(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Remember the layout."""
+        self.presentation.end()
         if self._settings is not None:
             self._settings.setValue("window/geometry", self.saveGeometry())
             self._settings.setValue("window/state", self.saveState(STATE_VERSION))
@@ -350,6 +296,13 @@ class Window(QMainWindow):
                 self.session.train(steps)
 
         self.session.built.connect(start)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Esc ends a presentation."""
+        if event.key() == Qt.Key.Key_Escape and self.presentation.active:
+            self.presentation.end()
+        else:
+            super().keyPressEvent(event)
 
     # --- following ----------------------------------------------------------------------------
 
@@ -381,23 +334,3 @@ class Window(QMainWindow):
     def dropEvent(self, event: QDropEvent) -> None:
         """Open the recipe dropped."""
         load_recipe(self, event.mimeData().urls()[0].toLocalFile())
-
-
-class KeyGuard(QObject):
-    """Lets lists, choices and buttons keep the keys they understand; all others stay the transport's."""
-
-    UP_AND_DOWN = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home)
-    OWN_KEYS: ClassVar[dict[type[QWidget], tuple[Qt.Key, ...]]] = {
-        QAbstractItemView: UP_AND_DOWN,
-        QComboBox: (*UP_AND_DOWN, Qt.Key.Key_Space),
-        QAbstractButton: (Qt.Key.Key_Space,),
-    }
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Accept the override of a shortcut for such controls."""
-        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride and not event.modifiers():
-            own = any(isinstance(watched, kind) and event.key() in keys for kind, keys in self.OWN_KEYS.items())
-            if own:
-                event.accept()
-                return True
-        return False

@@ -22,13 +22,15 @@ from app.widgets import flow_images
 from app.widgets.flow_layout import FlowLayout
 from app.widgets.flow_model import FlowModel, Row
 from app.widgets.flow_rulers import decade_limit, extreme, tensor_limit
-from app.widgets.flow_view import FlowView, full_index
+from app.widgets.flow_view import FlowView
 from engine.describe import describe
 from engine.frames import Frame, Picture, TensorInfo, as_matrix, reduce_extremes
 from engine.protocol import LayerInfo
 from engine.recipe import Recipe
 from engine.run import Run
 from engine.shared import delta_norms
+
+from panel_tools import Desk
 
 DIGITS = {
     "data": {"kind": "digits"},
@@ -335,13 +337,6 @@ def test_a_click_on_a_bias_names_its_one_index(view, run, qtbot):
     assert picked.args == ["0.b", (31,)]
 
 
-def test_a_cell_of_a_kernel_has_as_many_indices_as_the_kernel():
-    kernel = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
-    matrix = as_matrix(kernel)
-    for row, column in ((0, 0), (1, 37), (1, 59)):
-        assert kernel[full_index(Picture(matrix, kernel.shape, True), row, column)] == matrix[row, column]
-
-
 def test_shift_and_arrows_walk_over_the_tiles_and_plain_arrows_are_left_alone(view, run, qtbot):
     view.picked.connect(lambda address, _: view.mark(address))
     view.mark("0.W")
@@ -409,3 +404,23 @@ def test_no_number_moves_no_ruler():
     limit = tensor_limit()
     assert limit.follow(0.7) == limit.follow(float("nan")) == limit.follow(float("inf")) == limit.follow(0.0)
     assert extreme(np.array([[np.nan, -3.0], [np.inf, 2.0]])) == 3.0
+
+
+def test_sorted_by_class_a_click_still_leads_to_the_sample_that_is_shown(qtbot):
+    desk = Desk()
+    panel = FlowPanel(desk.session)
+    qtbot.addWidget(panel)
+    panel.resize(900, 600)
+    panel.show()
+    desk.session.sort_by_class(True)
+    desk.step(1)
+    order = np.argsort(desk.run.trainer.batch_labels, kind="stable")
+    view = panel.view
+    tile = view.tile_rect("1.y")
+    with qtbot.waitSignal(view.picked) as picked:
+        qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=tile.topLeft())
+    assert picked.args == ["1.y", (order[0], 0)]
+    desk.session.sort_by_class(False)
+    with qtbot.waitSignal(view.picked) as picked:
+        qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=tile.topLeft())
+    assert picked.args == ["1.y", (0, 0)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.panel import Panel
@@ -35,13 +37,26 @@ class FlowPanel(Panel):
         self.view.picked.connect(session.select)
         session.selected.connect(self._on_selected)
         session.hinted.connect(self._on_hinted)
+        session.sorting_changed.connect(self._on_sorting)
         if session.network is not None:
             self.build(session.network)
 
     def wanted(self) -> tuple[WatchItem, ...]:
-        """The tensor of every tile."""
+        """The tensor of every tile; whole, where it is shown as pictures."""
         model = self.view.model
-        return tuple(WatchItem(address, ROWS, COLUMNS) for address in model.tiles) if model is not None else ()
+        if model is None:
+            return ()
+        items = [
+            WatchItem(a, t.shape[0], prod(t.shape[1:])) if t.pictures is not None else WatchItem(a, ROWS, COLUMNS)
+            for a, t in model.tiles.items()
+        ]
+        if self.session.by_class and "data.labels" in model.network.tensors:
+            items.append(WatchItem("data.labels", model.network.recipe.batch_size, 1))
+        return tuple(items)
+
+    def _on_sorting(self, by_class: bool) -> None:
+        self.view.sort(by_class)
+        self.rewatch()
 
     def build(self, network: Built) -> None:
         """Lay out for a network."""

@@ -11,6 +11,7 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QGraphicsItem
 
+from app import theme as themes
 from app.widgets.picture import compact
 
 Scale = Literal["from zero", "log", "percent"]
@@ -117,5 +118,5 @@ def _decade(value: float) -> float:
 
 
 def pen(colour: Any, **options: Any) -> Any:
-    """A pen one pixel wide whatever the zoom: wider ones cost many times more."""
-    return pg.mkPen(colour, width=1, **options)
+    """A pen one pixel wide whatever the zoom, since wider ones cost many times more; wider for a class."""
+    return pg.mkPen(colour, width=themes.stroke(), **options)

@@ -118,6 +118,7 @@ class _Painting:
         """What the loss averages over, under its number."""
         box = self._layout.loss_rect()
         below = QRect(box.left(), box.bottom() + 3, box.width(), self._layout.tile_height // 2 + 6)
+        below.setRight(min(below.right(), self._layout.size.width() - 4))
         self._p.setFont(self._fonts.small)
         self._p.setPen(self._theme.color("muted"))
         wrap = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
@@ -173,10 +174,11 @@ def draw_arrow(painter: QPainter, left: float, right: float, y: float, colour: Q
     tail, tip = (left, right) if direction == "forward" else (right, left)
     back = tip + math.copysign(min(6.0, abs(tip - tail) * 0.6), tail - tip)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(QPen(colour, 2.6, c=Qt.PenCapStyle.FlatCap))
+    painter.setPen(QPen(colour, 2.6 * themes.stroke(), c=Qt.PenCapStyle.FlatCap))
     painter.drawLine(QLineF(tail, y, back, y))
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(colour)
-    painter.drawPolygon(QPolygonF([QPointF(tip, y), QPointF(back, y - 4.8), QPointF(back, y + 4.8)]))
+    half = 3.0 + 1.8 * themes.stroke()
+    painter.drawPolygon(QPolygonF([QPointF(tip, y), QPointF(back, y - half), QPointF(back, y + half)]))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)

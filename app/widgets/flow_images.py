@@ -6,13 +6,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QImage
 
 from app import theme as themes
-from app.widgets.flow_model import FlowModel, Tile
+from app.widgets.flow_model import FlowModel, Row, Tile
 from app.widgets.flow_rulers import NORM_DECADES, decade_limit, extreme, log_ruler, tensor_limit, typical_extreme
 from app.widgets.picture import Ruler, Values, shrink
+from app.widgets.sheets import Order, Plain, Sheet
 from engine.frames import Frame, Picture
 
 
@@ -34,6 +35,8 @@ class FlowImages:
         self._shown: dict[str, _Shown] = {}
         self._pictures: dict[str, Picture] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}  # of the tensors that are computed
+        self.by_class = False  # whether the samples stand sorted by class
+        self._order: Order | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -48,11 +51,29 @@ class FlowImages:
         tiles = self._model.tiles
         self._pictures = {a: p for a, p in frame.tensors.items() if p.computed and a in tiles and p.values.size}
         self.shapes = {a: p.shape for a, p in self._pictures.items()}
+        labels = frame.tensors.get("data.labels") if self.by_class else None
+        known = labels is not None and labels.computed and labels.whole
+        self._order = np.argsort(labels.values[:, 0], kind="stable") if labels is not None and known else None
         with np.errstate(all="ignore"):
             sizes = [extreme(p.values) for a, p in self._pictures.items() if tiles[a].gradient]
         self.gradient_ruler = log_ruler(self._gradients.follow(max(sizes, default=0.0)))
         norms = [v for c in self._model.columns if math.isfinite(v := frame.scalars.get(c.norm, math.nan))]
         self.norm_ruler = log_ruler(self._norms.follow(max(norms, default=0.0)), NORM_DECADES)
+
+    def sheet(self, address: str) -> Sheet | None:
+        """How a tile's entries lie on it; None where it is not computed, or too large to show each."""
+        picture, tile = self._pictures.get(address), self._model.tiles[address]
+        if picture is None or not picture.whole:
+            return None
+        if tile.pictures is not None and picture.shape == tile.shape:
+            return tile.pictures
+        samples = tile.row in (Row.ACTIVATIONS, Row.GRADIENTS)
+        order = self._order if samples and self._order is not None and len(self._order) == picture.shape[0] else None
+        return Plain(picture.shape, order)
+
+    def _arranged(self, tile: Tile, values: Values) -> Values:
+        sheet = self.sheet(tile.address)
+        return values if sheet is None else sheet.arrange(values)
 
     def _map(self, tile: Tile, values: Values) -> _Shown:
         """The values' image; the one already shown if they and their ruler are the same."""
@@ -68,8 +89,14 @@ class FlowImages:
             with np.errstate(all="ignore"):
                 ruler = Ruler("linear", self._limits[tile.address].follow(typical_extreme(values)))
         if old is None or not same or old.ruler != ruler:
-            old = self._shown[tile.address] = _Shown(values, ruler, ruler.image(values, themes.current()))
+            drawn = ruler.image(self._arranged(tile, values), themes.current())
+            old = self._shown[tile.address] = _Shown(values, ruler, drawn)
         return old
+
+    def sort(self, by_class: bool) -> None:
+        """Show the samples sorted by class from the next frame on, or as they were drawn."""
+        self.by_class = by_class
+        self._shown.clear()
 
     def recolour(self) -> None:
         """The same images in another theme's colours."""
@@ -94,6 +121,17 @@ class FlowImages:
         shown = self._map(self._model.tiles[address], picture.values)
         wanted = QSize(min(width, shown.image.width()), min(height, shown.image.height()))
         if shown.drawn is None or shown.drawn.size() != wanted:
-            small = shown.image if shown.image.size() == wanted else shrink(shown.image, width, height)
-            shown.drawn = small.convertToFormat(QImage.Format.Format_RGB32)
+            if self._model.tiles[address].pictures is not None:
+                shown.drawn = _smaller(shown.image, wanted)
+            else:
+                small = shown.image if shown.image.size() == wanted else shrink(shown.image, width, height)
+                shown.drawn = small.convertToFormat(QImage.Format.Format_RGB32)
         return shown.drawn
+
+
+def _smaller(image: QImage, size: QSize) -> QImage:
+    """Pictures as one sees them from afar: strokes stay where extremes would be noise."""
+    direct = image.convertToFormat(QImage.Format.Format_RGB32)
+    if direct.size() == size:
+        return direct
+    return direct.scaled(size, Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation)

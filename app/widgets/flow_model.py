@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
+from app.widgets.sheets import Pictures, pictures_of
 from engine.frames import Frame, Phase
 from engine.protocol import Built, LayerInfo
 
@@ -33,6 +34,7 @@ class Tile:
     shape: tuple[int, ...]
     made_by: int  # the phase that computes it; −1: it is always there
     about: str  # what it is, in words and perhaps a formula
+    pictures: Pictures | None = None  # where people look at it as such
 
     @property
     def gradient(self) -> bool:
@@ -85,7 +87,8 @@ class FlowModel:
     def _tile(self, address: str, row: Row, column: int, about: str) -> Iterator[Tile]:
         info = self.network.tensors.get(address)
         if info is not None:
-            yield Tile(address, row, column, address.partition(".")[2], info.shape, info.made_by, about)
+            role, pictures = address.partition(".")[2], pictures_of(self.network, address, info.shape)
+            yield Tile(address, row, column, role, info.shape, info.made_by, about, pictures)
 
     def _data(self) -> Column:
         network, data = self.network, self.network.data

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPixmap, QPixmapCache, QPolygonF
 
@@ -116,7 +115,7 @@ class FlowPainter:
         self._p.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._p.setBrush(Qt.BrushStyle.NoBrush)
         for shade, width in ((self._theme.color("panel"), 4.0), (colour, 1.8)):
-            self._p.setPen(QPen(shade, width))
+            self._p.setPen(QPen(shade, width * themes.stroke()))
             self._p.drawPath(path)
         length = math.hypot(bend.x(), bend.y()) or 1.0
         along = QPointF(bend.x() / length * 7, bend.y() / length * 7)
@@ -129,16 +128,14 @@ class FlowPainter:
 
     def ring(self, address: str, index: tuple[int, ...]) -> None:
         """A ring around one cell of a tensor, in the tile that shows it."""
-        tile = self._layout.tiles.get(self._model.tile_of(address))
-        shape = self._model.network.tensors[address].shape if address in self._model.network.tensors else ()
-        if tile is None or len(index) != len(shape) or not all(0 <= i < n for i, n in zip(index, shape, strict=True)):
+        shown = self._model.tile_of(address)
+        tile, sheet = self._layout.tiles.get(shown), self._images.sheet(shown) if shown in self._model.tiles else None
+        cell = sheet.cell_of(index) if sheet is not None else None
+        if tile is None or sheet is None or cell is None:
             return
-        columns = math.prod(shape[1:])
-        column = int(np.ravel_multi_index(index[1:], shape[1:])) if len(shape) > 1 else 0
-        width, height = tile.width() / max(columns, 1), tile.height() / max(shape[0], 1)
-        draw_ring(
-            self._p, QRectF(tile.left() + column * width, tile.top() + index[0] * height, width, height), self._theme
-        )
+        width, height = tile.width() / sheet.size[1], tile.height() / sheet.size[0]
+        place = QRectF(tile.left() + cell[1] * width, tile.top() + cell[0] * height, width, height)
+        draw_ring(self._p, place, self._theme)
 
     def _ring(self, tile: QRect, out: float, colour: QColor, width: float) -> None:
         self._p.setPen(QPen(colour, width, j=Qt.PenJoinStyle.MiterJoin))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
     QFocusEvent,
@@ -23,7 +22,7 @@ from app.widgets.flow_layout import FlowLayout
 from app.widgets.flow_model import FlowModel, Lit, Row, Tile, describe
 from app.widgets.flow_painter import FlowPainter
 from app.widgets.picture import compact
-from engine.frames import Frame, Picture
+from engine.frames import Frame
 from engine.protocol import Built
 
 MOVES = {
@@ -47,6 +46,7 @@ class FlowView(QAbstractScrollArea):
     _marked: str | None = None
     _hovered: str | None = None
     _hints: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    _by_class = False
     calm = False  # while a run plays, no lines that come and go
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -74,6 +74,7 @@ class FlowView(QAbstractScrollArea):
         """Lay out for a network; nothing of it is computed yet."""
         self._model = FlowModel(network)
         self._images = FlowImages(self._model)
+        self._images.by_class = self._by_class
         self._backdrop = Backdrop()
         self._frame, self._lit, self._hovered = None, Lit(), None
         self._arrange()
@@ -106,6 +107,15 @@ class FlowView(QAbstractScrollArea):
             tile = self._model.tiles.get(address or "") if self._model is not None else None
             chosen = f"{describe(tile).replace(chr(10), '; ')} is selected. " if tile is not None else ""
             self.setAccessibleDescription(chosen + KEYS_HINT)
+            self.viewport().update()
+
+    def sort(self, by_class: bool) -> None:
+        """Samples sorted by class, or as they were drawn."""
+        if self._model is not None:
+            self._images.sort(by_class)
+            self._by_class = by_class
+            if self._frame is not None:
+                self._images.show(self._frame)
             self.viewport().update()
 
     def hint(self, cells: tuple[tuple[str, tuple[int, ...]], ...]) -> None:
@@ -244,13 +254,13 @@ class FlowView(QAbstractScrollArea):
 
     def _index_at(self, tile: Tile, point: QPointF) -> tuple[int, ...] | None:
         """The entry under the pointer, where every entry is shown as itself."""
-        picture = self._images.picture(tile.address)
-        if picture is None or not picture.whole:
+        sheet = self._images.sheet(tile.address)
+        if sheet is None:
             return None
-        rect, (rows, columns) = self.tile_rect(tile.address), picture.values.shape
+        rect, (rows, columns) = self.tile_rect(tile.address), sheet.size
         row = int((point.y() - rect.top()) / rect.height() * rows)
         column = int((point.x() - rect.left()) / rect.width() * columns)
-        return full_index(picture, min(max(row, 0), rows - 1), min(max(column, 0), columns - 1))
+        return sheet.index_at(min(max(row, 0), rows - 1), min(max(column, 0), columns - 1))
 
     def viewportEvent(self, event: QEvent) -> bool:
         """Tool tips per tile; forget the pointer when it leaves."""
@@ -315,8 +325,3 @@ class FlowView(QAbstractScrollArea):
             bar.setValue(bar.value() - event.angleDelta().y())
         else:
             super().wheelEvent(event)
-
-
-def full_index(picture: Picture, row: int, column: int) -> tuple[int, ...]:
-    """The index into the whole tensor of a cell of its matrix."""
-    return (row, *(int(i) for i in np.unravel_index(column, picture.shape[1:])))

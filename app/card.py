@@ -1,0 +1,60 @@
+"""The frame around a panel, and its title bar."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDockWidget, QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from app import theme
+from app.panel import Panel
+
+
+class Card(QFrame):
+    """A frame around a panel; with a small title bar above it unless the panel's dock has one."""
+
+    def __init__(self, kind: type[Panel], parent: QWidget, *, titled: bool) -> None:
+        super().__init__(parent)
+        theme.mark(self, "card")
+        self._column = QVBoxLayout(self)
+        self._column.setContentsMargins(1, 1, 1, 1)
+        self._column.setSpacing(0)
+        self.title_bar = TitleBar(kind, self if titled else parent)
+        if titled:
+            self._column.addWidget(self.title_bar)
+
+    def hold(self, panel: Panel) -> None:
+        """Take the panel in."""
+        self._column.addWidget(panel, 1)
+        panel.status_changed.connect(self.title_bar.status.setText)
+
+
+class TitleBar(QWidget):
+    """The title of a panel; in a dock it is what one drags."""
+
+    def __init__(self, kind: type[Panel], parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        if isinstance(parent, QDockWidget):
+            theme.mark(self, "dock-title")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(11, 7, 8, 3)
+        title, self.status = QLabel(kind.title), QLabel()
+        self.status.setFont(theme.tabular(self.status.font()))  # before its role: a style forgets a later font
+        self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)  # it never widens the dock
+        self.status.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        theme.mark(title, "title")
+        theme.mark(self.status, "muted")
+        self.status.setAccessibleName(f"{kind.title}: status")
+        self.setToolTip(kind.hint)
+        row.addWidget(title)
+        row.addWidget(self.status, 1)
+        if isinstance(parent, QDockWidget):
+            close = QToolButton(self)
+            close.setText("×")
+            close.setAutoRaise(True)
+            close.setProperty("role", "quiet")
+            close.setToolTip(f"Close {kind.title}; the View menu brings it back")
+            close.setAccessibleName(f"close {kind.title}")
+            close.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            close.clicked.connect(parent.close)
+            row.addWidget(close)
