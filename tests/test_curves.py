@@ -260,6 +260,17 @@ def test_a_restart_begins_the_curves_anew(panel: CurvesPanel, desk: Desk):
     assert panel.loss.drawn(0)[0].tolist() == [1, 2, 3, 4]
 
 
+def test_a_panel_hidden_before_its_turn_has_caught_up_when_it_is_shown_again(panel: CurvesPanel, desk: Desk):
+    desk.session.playing = True  # so that nobody waits for the turns
+    desk.step(7)
+    desk.session.playing = False
+    panel.hide()
+    panel.show()
+    desk.show()
+    assert len(panel.loss.drawn(0)[0]) == 7
+    assert len(panel.accuracy.drawn(0)[0]) == 7
+
+
 def test_without_classes_there_is_no_accuracy(qtbot: QtBot, panel: CurvesPanel, desk: Desk):
     network = desk.session.network
     assert network is not None

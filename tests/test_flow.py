@@ -297,11 +297,16 @@ def test_a_larger_view_has_larger_tiles_in_its_middle(qtbot):
     assert abs(large.spans[0].left - (1900 - large.spans[-1].right)) <= 2
 
 
-def test_forty_layers_scroll_and_the_lit_one_is_brought_into_view(view, qtbot):
+def test_forty_layers_are_seen_at_a_glance_and_zoomed_in_the_lit_one_is_brought_into_view(view, qtbot):
     run = Run(deep(40))
     view.set_network(describe(run))
     view.show_frame(frame_of(run))
     bar = view.horizontalScrollBar()
+    assert bar.maximum() == 0
+    rects = [view.tile_rect(f"{layer}.y") for layer in range(40)]
+    assert all(view.viewport().rect().contains(rect) for rect in rects)
+    assert all(left.right() < right.left() for left, right in pairwise(rects))
+    qtbot.keyClicks(view, "+++++++")
     assert bar.maximum() > 900
     assert bar.value() == 0
     advance(run, "forward 38")
@@ -311,6 +316,8 @@ def test_forty_layers_scroll_and_the_lit_one_is_brought_into_view(view, qtbot):
     moved = bar.value()
     view.show_frame(frame_of(run))
     assert bar.value() == moved, "playing does not scroll"
+    qtbot.keyClicks(view, "0")
+    assert bar.maximum() == 0
 
 
 def test_a_tiny_view_scrolls_down_instead_of_squeezing(view, run):
@@ -424,3 +431,20 @@ def test_sorted_by_class_a_click_still_leads_to_the_sample_that_is_shown(qtbot):
     with qtbot.waitSignal(view.picked) as picked:
         qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=tile.topLeft())
     assert picked.args == ["1.y", (0, 0)]
+
+
+def test_an_arrow_is_as_wide_as_what_is_passed_on(qtbot):
+    desk = Desk()
+    panel = FlowPanel(desk.session)
+    qtbot.addWidget(panel)
+    panel.resize(900, 600)
+    panel.show()
+    y = np.ones((32, 12), np.float32)
+    desk.step(1, y0=y, y1=y / 30, y2=y[:, :10] * 3)
+    images = panel.view._images
+    assert images.activity(3) == 1
+    assert 1 > images.activity(1) > images.activity(2) > 0
+    desk.step(1, y0=y * np.inf, y1=y * 0, y2=y[:, :10])
+    assert images.activity(1) == 1
+    assert images.activity(2) == 0
+    panel.view.viewport().grab()

@@ -130,8 +130,9 @@ class CurvesPanel(Panel):
             throttle.ask()
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """What is not seen is not drawn."""
+        """What is not seen is not drawn, but caught up with."""
         super().hideEvent(event)
+        self._drawn = None
         for throttle in self._throttles:
             throttle.stop()
 

@@ -112,8 +112,9 @@ class NormsPanel(Panel):
         self._throttle.ask()
 
     def hideEvent(self, event: QHideEvent) -> None:
-        """What is not seen is not drawn."""
+        """What is not seen is not drawn, but caught up with."""
         super().hideEvent(event)
+        self._drawn = None
         self._throttle.stop()
 
     def _redraw(self) -> None:

@@ -1,4 +1,4 @@
-"""What stays between most frames of the Flow view: words, arrows, legend, the lit column. Painted once, then kept."""
+"""What stays between most frames of the Flow view: words, legend, the lit column. Painted once, then kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from app.widgets.picture import compact, draw_colour_bar
 
 CENTRE = Qt.AlignmentFlag.AlignCenter
 LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-DIM = 0.3  # opacity of an arrow nothing has flowed along yet
 ARROW = 22  # length of an arrow in the legend
 
 
@@ -61,7 +60,6 @@ class _Painting:
         for index in self._layout.seen(visible):
             self._paint_head(index)
             self._paint_shape(index)
-            self._paint_arrows(index)
             if self._model.columns[index].norm:
                 self._p.fillRect(self._layout.norm_rect(index), self._theme.color("field"))
         self._paint_convention()
@@ -85,6 +83,11 @@ class _Painting:
         reached = column.tiles[0].made_by <= self._now
         colour = f"{self._lit.direction}_text" if index == self._lit.column else "text" if reached else "muted"
         title = layout.text_rect(index, layout.title_top, QFontMetrics(self._fonts.title).height())
+        if layout.crowded:  # its number alone
+            if column.short.isdigit() and int(column.short) % layout.every == 0:
+                wide = title.adjusted(-title.width(), 0, title.width(), 0)
+                draw_text(self._p, wide, column.short, self._fonts.small, self._theme.color(colour))
+            return
         draw_text(self._p, title, column.title, self._fonts.title, self._theme.color(colour))
         caption = QRect(title.left(), title.bottom() + 2, title.width(), layout.line)
         text = column.caption if layout.long_captions else column.short
@@ -92,30 +95,16 @@ class _Painting:
 
     def _paint_shape(self, index: int) -> None:
         """The true shape under an activation; the last mini-batch of an epoch may be smaller than the others."""
-        for tile in self._model.columns[index].row(Row.ACTIVATIONS):
+        for tile in self._model.columns[index].row(Row.ACTIVATIONS) if not self._layout.crowded else ():
             top = self._layout.tiles[tile.address].bottom() + 3
             line = self._layout.text_rect(index, top, self._layout.line)
             text = times(self._images.shapes.get(tile.address, tile.shape))
             draw_text(self._p, line, text, self._fonts.number, self._theme.color("muted"))
 
-    def _paint_arrows(self, index: int) -> None:
-        """To the column at the right: forward along the activations, backward along the gradients."""
-        columns = self._model.columns
-        if index + 1 == len(columns):
-            return
-        routes: tuple[tuple[Row, int, Direction], ...] = (
-            (Row.ACTIVATIONS, index + 1, "forward"),
-            (Row.GRADIENTS, index, "backward"),
-        )
-        for row, into, direction in routes:
-            left, right, y = self._layout.arrow(index, row)
-            flowed = any(tile.address in self._images.shapes for tile in columns[into].row(row))
-            self._p.setOpacity(1.0 if flowed else DIM)
-            draw_arrow(self._p, left, right, y, self._theme.color(direction), direction)
-        self._p.setOpacity(1.0)
-
     def _paint_convention(self) -> None:
         """What the loss averages over, under its number."""
+        if self._layout.crowded:
+            return
         box = self._layout.loss_rect()
         below = QRect(box.left(), box.bottom() + 3, box.width(), self._layout.tile_height // 2 + 6)
         below.setRight(min(below.right(), self._layout.size.width() - 4))
@@ -169,16 +158,18 @@ def draw_text(painter: QPainter, rect: QRect, text: str, font: QFont, colour: QC
     painter.drawText(rect, CENTRE, text)
 
 
-def draw_arrow(painter: QPainter, left: float, right: float, y: float, colour: QColor, direction: Direction) -> None:
+def draw_arrow(
+    painter: QPainter, left: float, right: float, y: float, colour: QColor, direction: Direction, width: float = 2.6
+) -> None:
     """An arrow from left to right (forward) or from right to left (backward)."""
     tail, tip = (left, right) if direction == "forward" else (right, left)
     back = tip + math.copysign(min(6.0, abs(tip - tail) * 0.6), tail - tip)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(QPen(colour, 2.6 * themes.stroke(), c=Qt.PenCapStyle.FlatCap))
+    painter.setPen(QPen(colour, width * themes.stroke(), c=Qt.PenCapStyle.FlatCap))
     painter.drawLine(QLineF(tail, y, back, y))
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(colour)
-    half = 3.0 + 1.8 * themes.stroke()
+    half = 3.5 + width / 2 * themes.stroke()
     painter.drawPolygon(QPolygonF([QPointF(tip, y), QPointF(back, y - half), QPointF(back, y + half)]))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)

@@ -11,10 +11,20 @@ from PySide6.QtGui import QImage
 
 from app import theme as themes
 from app.widgets.flow_model import FlowModel, Row, Tile
-from app.widgets.flow_rulers import NORM_DECADES, decade_limit, extreme, log_ruler, tensor_limit, typical_extreme
+from app.widgets.flow_rulers import (
+    NORM_DECADES,
+    decade_limit,
+    extreme,
+    log_ruler,
+    tensor_limit,
+    typical,
+    typical_extreme,
+)
 from app.widgets.picture import Ruler, Values, shrink
 from app.widgets.sheets import Order, Plain, Sheet
 from engine.frames import Frame, Picture
+
+ACTIVITY_DECADES = 3  # from the widest arrow to the narrowest
 
 
 @dataclass
@@ -37,6 +47,7 @@ class FlowImages:
         self.shapes: dict[str, tuple[int, ...]] = {}  # of the tensors that are computed
         self.by_class = False  # whether the samples stand sorted by class
         self._order: Order | None = None
+        self._activity: dict[int, float] = {}  # of each column
         self.reset()
 
     def reset(self) -> None:
@@ -59,6 +70,16 @@ class FlowImages:
         self.gradient_ruler = log_ruler(self._gradients.follow(max(sizes, default=0.0)))
         norms = [v for c in self._model.columns if math.isfinite(v := frame.scalars.get(c.norm, math.nan))]
         self.norm_ruler = log_ruler(self._norms.follow(max(norms, default=0.0)), NORM_DECADES)
+        activations = ((tiles[a], p) for a, p in self._pictures.items() if tiles[a].row is Row.ACTIVATIONS)
+        self._activity = {tile.column: typical(picture.values) for tile, picture in activations}
+
+    def activity(self, column: int) -> float:
+        """How strong what a column passes on is, 0 … 1: log, the strongest of all columns being 1."""
+        size = self._activity.get(column, 0.0)
+        if not 0 < size < math.inf:
+            return float(size > 0)
+        strongest = max(size for size in self._activity.values() if size < math.inf)
+        return max(1 + math.log10(size / strongest) / ACTIVITY_DECADES, 0.0)
 
     def sheet(self, address: str) -> Sheet | None:
         """How a tile's entries lie on it; None where it is not computed, or too large to show each."""

@@ -13,10 +13,11 @@ from app.widgets.flow_model import FlowModel, Row, Tile
 
 MARGIN, TOP = 14, 10
 ROW_GAP = 8
-NARROWEST, WIDEST = 34, 1.9  # of a column: pixels, and times the height of a tile
+NARROWEST, WIDEST = 9, 1.9  # of a column: pixels, and times the height of a tile
 LOWEST, HIGHEST = 32, 300  # a tile's height in pixels
 GAP = 0.34  # between two columns, of a column's width: room for an arrow
-GAPS = 17, 72
+GAPS = 3, 72
+ROOM_FOR_TEXT = 30  # pixels from one column to the next, below which only numbers of layers are written
 STRIP_GAP = 6
 BAR = 8  # thickness of a ‖grad‖ bar
 WITH_PARAMETERS = 1.35  # how much wider a column with parameters is
@@ -75,8 +76,10 @@ class Span:
 class FlowLayout:
     """Rectangles in content coordinates; `size` is the content's, never smaller than the view it was made for."""
 
-    def __init__(self, model: FlowModel, view: QSize) -> None:
+    def __init__(self, model: FlowModel, view: QSize, zoom: float = 1.0) -> None:
+        """All columns fit into the view if they can; `zoom`, from 1, is how many times wider they are."""
         self.model = model
+        self._zoom = zoom
         self.line = QFontMetrics(_scaled(0.86)).height()
         self.head = 4 + QFontMetrics(QApplication.font()).height() + 4 + self.line + 8  # title and caption
         above = self.line + 5  # a row's title
@@ -101,8 +104,12 @@ class FlowLayout:
     def _choose_fonts(self) -> None:
         """Fonts that fit the narrowest column; long captions only where every one of them fits."""
         narrowest = min(span.width for span in self.spans)
-        self.fonts = Fonts.of(self.model, narrowest + self.gap - 2, self.spans[-1].width)
+        self.crowded = narrowest + self.gap < ROOM_FOR_TEXT
+        self.fonts = Fonts.of(self.model, max(narrowest + self.gap, ROOM_FOR_TEXT) - 2, self.spans[-1].width)
         metrics = QFontMetrics(self.fonts.small)
+        self.every = -(
+            -metrics.horizontalAdvance("000") // (narrowest + self.gap)
+        )  # so many
         self.long_captions = all(
             metrics.horizontalAdvance(column.caption) <= span.width + self.gap - 2
             for column, span in zip(self.model.columns, self.spans, strict=True)
@@ -115,7 +122,8 @@ class FlowLayout:
         unit = room / (sum(weights) + GAP * gaps)
         gap = int(min(max(unit * GAP, GAPS[0]), GAPS[1]))
         unit = (room - gap * gaps) / sum(weights)
-        unit = min(max(unit, NARROWEST), WIDEST * self.tile_height / WITH_PARAMETERS)
+        unit = self._zoom * min(max(unit, NARROWEST), WIDEST * self.tile_height / WITH_PARAMETERS)
+        gap = int(min(gap * self._zoom, GAPS[1]))
         total = sum(weights) * unit + gap * gaps
         if total < room:  # what the tiles cannot use, the arrows get, up to a point
             gap = int(min(gap + (room - total) / gaps, 1.6 * GAPS[1]))

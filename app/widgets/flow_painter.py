@@ -9,15 +9,17 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPixmap, QPixmap
 
 from app import theme as themes
 from app.theme import Theme
-from app.widgets.flow_backdrop import draw_text
+from app.widgets.flow_backdrop import draw_arrow, draw_text
 from app.widgets.flow_images import FlowImages
 from app.widgets.flow_layout import BAR, FlowLayout
-from app.widgets.flow_model import Lit
+from app.widgets.flow_model import Direction, Lit, Row
 from app.widgets.heatmap import draw_ring
 from app.widgets.picture import Ruler, hatch
 from engine.frames import Frame
 
 NOT_YET = "not yet"
+DIM = 0.3  # opacity of an arrow nothing has flowed along yet
+THINNEST, THICKEST = 1.2, 7.0  # pixels of an arrow
 
 
 class FlowPainter:
@@ -36,6 +38,8 @@ class FlowPainter:
                 self._paint_tile(tile.address, line)
             if self._model.columns[index].norm:
                 self._paint_norm(index)
+            if index + 1 < len(self._model.columns) and not self._layout.crowded:
+                self._paint_arrows(index)
         self._paint_loss()
 
     def _paint_tile(self, address: str, line: QColor) -> None:
@@ -47,21 +51,49 @@ class FlowPainter:
         else:
             self._p.drawImage(rect, image)
 
+    def _paint_arrows(self, index: int) -> None:
+        """To the column at the right: forward along the activations, backward along the gradients.
+
+        Their width is what is passed on: the root mean square of y, ‖grad_y‖, each on a log scale.
+        """
+        columns = self._model.columns
+        routes: tuple[tuple[Row, int, Direction, float], ...] = (
+            (Row.ACTIVATIONS, index + 1, "forward", self._images.activity(index)),
+            (Row.GRADIENTS, index, "backward", self._gradient_share(index)),
+        )
+        for row, into, direction, share in routes:
+            left, right, y = self._layout.arrow(index, row)
+            flowed = any(tile.address in self._images.shapes for tile in columns[into].row(row))
+            self._p.setOpacity(1.0 if flowed else DIM)
+            colour, width = self._theme.color(direction), THINNEST + (THICKEST - THINNEST) * (share if flowed else 0.25)
+            draw_arrow(self._p, left, right, y, colour, direction, width)
+        self._p.setOpacity(1.0)
+
+    def _gradient_share(self, index: int) -> float:
+        norm = self._frame.scalars.get(self._model.columns[index].norm) if self._frame is not None else None
+        return 0.0 if norm is None else bar_share(norm, self._images.norm_ruler)
+
     def _paint_norm(self, index: int) -> None:
         theme, rect = self._theme, self._layout.norm_rect(index)
         line = self._layout.text_rect(index, rect.bottom() + 4, self._layout.line + 2)
         norm = self._frame.scalars.get(self._model.columns[index].norm) if self._frame is not None else None
         if norm is None:
+            if self._layout.crowded:
+                return
             draw_text(self._p, line, NOT_YET, self._fonts.small, theme.color("muted"))
             return
         finite = math.isfinite(norm)
         filled = round(rect.width() * bar_share(norm, self._images.norm_ruler))
         self._p.fillRect(rect.left(), rect.top(), filled, BAR, theme.color("backward" if finite else "alarm"))
+        if self._layout.crowded:
+            return
         text = format(norm, self._fonts.number_format) if finite else no_number(norm)
         draw_text(self._p, line, text, self._fonts.number, theme.color("text" if finite else "bad_text"))
 
     def _paint_loss(self) -> None:
         """The loss as a number, at the height of the gradients it starts."""
+        if self._layout.crowded:
+            return
         theme, frame, box = self._theme, self._frame, self._layout.loss_rect()
         if frame is None or frame.position.phase < self._model.loss_made_by:
             draw_text(self._p, box, NOT_YET, self._fonts.small, theme.color("muted"))

@@ -63,11 +63,13 @@ def extreme(values: Values) -> float:
     return float(np.abs(finite).max()) if finite.size else 0.0
 
 
-def typical_extreme(values: Values) -> float:
-    """The size at which a linear ruler is used well: the largest, but not far beyond the root mean square."""
-    largest = extreme(values)
+def typical(values: Values) -> float:
+    """The root mean square of values; infinite where one is no number."""
     flat = values.ravel()
     square = float(np.dot(flat, flat))
-    if not math.isfinite(square):
-        return largest
-    return min(largest, 2.5 * math.sqrt(square / max(flat.size, 1)))
+    return math.sqrt(square / max(flat.size, 1)) if math.isfinite(square) else math.inf
+
+
+def typical_extreme(values: Values) -> float:
+    """The size at which a linear ruler is used well: the largest, but not far beyond the root mean square."""
+    return min(extreme(values), 2.5 * typical(values))

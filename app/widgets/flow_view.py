@@ -31,7 +31,10 @@ MOVES = {
     Qt.Key.Key_Up: (0, -1),
     Qt.Key.Key_Down: (0, 1),
 }
-KEYS_HINT = "Shift and the arrow keys move from tile to tile"
+KEYS_HINT = "Shift and the arrow keys move from tile to tile; + and − zoom, 0 shows all"
+ZOOM = 1.25  # a key or a notch of the wheel
+ZOOMS = 1.0, 16.0
+ZOOM_KEYS = {"+": ZOOM, "=": ZOOM, "-": 1 / ZOOM, "−": 1 / ZOOM, "0": 0.0}
 
 
 class FlowView(QAbstractScrollArea):
@@ -47,6 +50,7 @@ class FlowView(QAbstractScrollArea):
     _hovered: str | None = None
     _hints: tuple[tuple[str, tuple[int, ...]], ...] = ()
     _by_class = False
+    _zoom = 1.0
     calm = False  # while a run plays, no lines that come and go
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -144,7 +148,7 @@ class FlowView(QAbstractScrollArea):
             return
         across, down = self.horizontalScrollBar(), self.verticalScrollBar()
         whole, bars = self.contentsRect().size(), QSize(down.sizeHint().width(), across.sizeHint().height())
-        size, layout = whole, FlowLayout(self._model, whole)
+        size, layout = whole, FlowLayout(self._model, whole, self._zoom)
         for _ in range(2):  # one bar may make the other one needed
             needed = QSize(
                 whole.width() - bars.width() * (layout.size.height() > size.height()),
@@ -152,7 +156,7 @@ class FlowView(QAbstractScrollArea):
             )
             if needed == size:
                 break
-            size, layout = needed, FlowLayout(self._model, needed)
+            size, layout = needed, FlowLayout(self._model, needed, self._zoom)
         self._layout = layout
         for bar, content, view in (
             (across, layout.size.width(), size.width()),
@@ -162,6 +166,13 @@ class FlowView(QAbstractScrollArea):
             bar.setPageStep(view)
             bar.setSingleStep(30)
         self.viewport().update()
+
+    def zoom(self, times: float) -> None:
+        """Columns so many times as wide as now, for a closer look; 0: all of them."""
+        zoom = min(max(self._zoom * times, ZOOMS[0]), ZOOMS[1]) if times else 1.0
+        if zoom != self._zoom:
+            self._zoom = zoom
+            self._arrange()
 
     def _offset(self) -> QPoint:
         return QPoint(self.horizontalScrollBar().value(), self.verticalScrollBar().value())
@@ -300,8 +311,10 @@ class FlowView(QAbstractScrollArea):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Shift and an arrow key pick the tile beside; a plain arrow key is the transport's."""
-        move = MOVES.get(Qt.Key(event.key()))
-        if move is None:
+        move, zoom = MOVES.get(Qt.Key(event.key())), ZOOM_KEYS.get(event.text())
+        if zoom is not None:
+            self.zoom(zoom)
+        elif move is None:
             super().keyPressEvent(event)
         elif self._model is None or not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
             event.ignore()
@@ -319,8 +332,10 @@ class FlowView(QAbstractScrollArea):
         self.viewport().update()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """An upright wheel scrolls across where there is nothing to scroll down."""
-        if event.angleDelta().y() and not self.verticalScrollBar().maximum():
+        """With Ctrl it zooms; an upright wheel scrolls across where there is nothing to scroll down."""
+        if event.modifiers() & Qt.KeyboardModifier.ControlModifier:
+            self.zoom(ZOOM if event.angleDelta().y() > 0 else 1 / ZOOM)
+        elif event.angleDelta().y() and not self.verticalScrollBar().maximum():
             bar = self.horizontalScrollBar()
             bar.setValue(bar.value() - event.angleDelta().y())
         else:

@@ -1,7 +1,8 @@
 """The live window while training runs flat out: what a repaint takes, how even frames come, what training keeps.
 
 The window has every panel open in its first layout and paints into memory (offscreen). Headless is the same engine
-process playing with no window that looks. Both take turns in the same run.
+process playing with no window that looks. Both take turns in the same run. The plain way to draw the same tensors is a
+pyqtgraph PlotItem with an ImageItem for each, refreshed at every frame.
 """
 
 import os
@@ -14,16 +15,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from msgspec import structs
 from PySide6.QtWidgets import QApplication
 
 from app import cli, theme
 from app.link import EngineLink
+from app.panels.flow import FlowPanel
 from app.session import Session
 from app.window import Window
 from engine.recipe import Recipe
+from engine.timeline import Timeline
 
 import report
 
@@ -34,19 +40,39 @@ WARM_UP = 1.5
 SIZE = (1440, 900)
 
 
-def mnist_recipe() -> Recipe:
-    """784-100-200-10 on MNIST."""
-    stack = [{"kind": "dense", "units": 100}, {"kind": "relu"}, {"kind": "dense", "units": 200}, {"kind": "relu"}]
+def mnist_recipe(*units: int) -> Recipe:
+    """Dense layers of so many units with ReLUs between, and one of 10, on MNIST."""
+    stack: list[dict[str, Any]] = []
+    for count in units:
+        stack += [{"kind": "dense", "units": count}, {"kind": "relu"}]
     files = {"images": str(MNIST / "t10k-images-idx3-ubyte.gz"), "labels": str(MNIST / "t10k-labels-idx1-ubyte.gz")}
     raw = {"data": {"kind": "idx", **files}, "layers": [*stack, {"kind": "dense", "units": 10}]}
     return Recipe.from_builtins({**raw, "optimizer": {"kind": "sgd", "lr": 0.01}})
 
 
+def conv_recipe() -> Recipe:
+    """A small convolutional net on the digits."""
+    conv = {"kind": "conv2d", "filters": 8, "kernel": 3}
+    layers = [{"kind": "reshape", "shape": [1, 8, 8]}, conv, {"kind": "relu"}, {"kind": "max_pool2d"}]
+    return Recipe.from_builtins(
+        {"data": {"kind": "digits"}, "layers": [*layers, {"kind": "flatten"}, {"kind": "dense", "units": 10}]}
+    )
+
+
 def cases() -> dict[str, Recipe]:
-    """The networks measured."""
+    """The two networks that every benchmark of the window measures."""
     found = {"digits 64-32-16-10 B32": cli.find_recipe(None)}
     if MNIST.is_dir():
-        found["MNIST 784-100-200-10 B32"] = mnist_recipe()
+        found["MNIST 784-100-200-10 B32"] = mnist_recipe(100, 200)
+    return found
+
+
+def all_cases() -> dict[str, tuple[Recipe, float, float]]:
+    """Every network, with its bars: share of the headless rate, milliseconds of a repaint."""
+    found = {case: (recipe, 0.85, 16.7) for case, recipe in (cases() | {"conv 8@3x3 B32": conv_recipe()}).items()}
+    if MNIST.is_dir():
+        found["784-128x19-10 B32"] = mnist_recipe(*[128] * 19), 0.85, 16.7
+        found["784-4096-4096-10 B32"] = mnist_recipe(4096, 4096), 0.75, 25.0
     return found
 
 
@@ -99,6 +125,7 @@ HEADLESS = """
 import json, sys, time
 import numpy as np
 from engine.recipe import Recipe
+from engine.timeline import Timeline
 from engine.run import Run
 np.seterr(all="ignore")
 run = Run(Recipe.from_json(sys.stdin.read()), health=True)
@@ -121,10 +148,92 @@ def headless_rate(recipe: Recipe) -> float:
     return float(json.loads(done.stdout))
 
 
+def plain_against_ours(live: Live) -> float:
+    """How many times longer a frame takes in the plain way, for the tensors of the Flow view."""
+    import pyqtgraph as pg  # after PySide6
+
+    flow, frame = live.window.panels["flow"], live.session.frame
+    assert isinstance(flow, FlowPanel)
+    assert frame is not None
+    model = flow.view.model
+    assert model is not None
+    pictures = [frame.tensors[address].values for address in model.tiles if address in frame.tensors]
+    plain = pg.GraphicsLayoutWidget()
+    plain.resize(flow.size())
+    images = []
+    for number, values in enumerate(pictures):
+        item = plain.addPlot(number // len(model.columns), number % len(model.columns))
+        images.append(pg.ImageItem(values))
+        item.addItem(images[-1])
+    plain.show()
+    live.app.processEvents()
+    again = 0
+
+    def in_plain_way() -> None:
+        for image, values in zip(images, pictures, strict=True):
+            image.setImage(values + np.float32(1e-3 * again))
+        plain.grab()
+
+    def ours() -> None:
+        nonlocal again
+        again += 1
+        changed = {a: replace(p, values=p.values + np.float32(1e-3 * again)) for a, p in frame.tensors.items()}
+        flow.view.show_frame(structs.replace(frame, tensors=changed))
+        flow.view.viewport().grab()
+
+    ratio = report.ratio_of_medians(in_plain_way, ours, 31)
+    plain.close()
+    plain.deleteLater()
+    return ratio
+
+
+def opened(live: Live) -> dict[str, float]:
+    """Milliseconds from asking for a panel to its having been painted, the longest of three."""
+    live.session.pause()
+    live._until(lambda: not live.session.playing, 5.0)
+    taken: dict[str, float] = {}
+    for name, dock in live.window.docks.items():
+        for _ in range(3):
+            dock.hide()
+            live._until(lambda: False, 0.2)
+            start = time.perf_counter()
+            live.window.show_panel(name)
+            live.app.processEvents()
+            live.app.processEvents()
+            taken[name] = max(taken.get(name, 0.0), (time.perf_counter() - start) * 1e3)
+            live._until(lambda: False, 0.2)
+    return taken
+
+
+def changed(live: Live) -> list[float]:
+    """Milliseconds from an edit of the network to its first frame."""
+    taken = []
+    for units in range(24, 40, 2):
+        recipe = live.session.recipe
+        layers = (structs.replace(recipe.layers[0], units=units), *recipe.layers[1:])
+        frames, start = len(live.shown_at), time.perf_counter()
+        live.session.use(structs.replace(recipe, layers=layers))
+        while len(live.shown_at) == frames:
+            live.app.processEvents()
+        live.app.processEvents()
+        taken.append((time.perf_counter() - start) * 1e3)
+        live._until(lambda: False, 0.3)
+    return taken
+
+
+def bytes_a_step(live: Live) -> float:
+    """What the window keeps of every step, its rows grown to a million."""
+    history = Timeline(live.session.history.columns)
+    rows = np.zeros((100_000, len(history.columns)))
+    for _ in range(10):
+        history.extend(rows)
+    return history.nbytes / len(history)
+
+
 def measure() -> Iterator[report.Figure]:
-    """Four figures for each network."""
+    """Four figures for each network, then those of the default network alone."""
     app = QApplication([])
-    for case, recipe in cases().items():
+    for case, (recipe, share, longest) in all_cases().items():
         kept, repaints, gaps = [], [], []
         for _ in range(ROUNDS):
             alone = headless_rate(recipe)
@@ -134,10 +243,21 @@ def measure() -> Iterator[report.Figure]:
             kept.append(rate / alone)
             repaints += some_repaints
             gaps += some_gaps
-        yield report.figure(case, "share of the headless rate kept", statistics.median(kept), "", 0.85, at_least=True)
-        yield report.figure(case, "repaint p95", float(np.percentile(repaints, 95)), "ms", 16.7, at_least=False)
+        yield report.figure(case, "share of the headless rate kept", statistics.median(kept), "", share, at_least=True)
+        yield report.figure(case, "repaint p95", float(np.percentile(repaints, 95)), "ms", longest, at_least=False)
         yield report.figure(case, "repaint median", float(np.median(repaints)), "ms", None, at_least=False)
         yield report.figure(case, "gap between frames p99", float(np.percentile(gaps, 99)), "ms", 34, at_least=False)
+    for case, recipe in cases().items():
+        live = Live(app, recipe)
+        ratio = plain_against_ours(live)
+        yield report.figure(case, "a frame in the plain way against ours", ratio, "×", 3.0, at_least=True)
+        if case.startswith("digits"):
+            for name, taken in opened(live).items():
+                yield report.figure(case, f"opening {name}", taken, "ms", 50.0, at_least=False)
+            edits = changed(live)
+            yield report.figure(case, "edit to first frame", statistics.median(edits), "ms", 150, at_least=False)
+            yield report.figure(case, "kept in the window, a step", bytes_a_step(live), "B", 200, at_least=False)
+        live.close()
 
 
 if __name__ == "__main__":
