@@ -55,6 +55,7 @@ class Session(QObject):
     recipe_changed = Signal(object)  # Recipe: an edit was made, undone, or taken back
     selected = Signal(object)  # Selection
     hinted = Signal(object)  # tuple of Selection: cells to light for as long as something else is pointed at
+    pointed_changed = Signal(object)  # the step pointed at in a plot or on the timeline, None for none
     sorting_changed = Signal(bool)  # whether samples are to stand sorted by class
     playing_changed = Signal(bool)
     said = Signal(str, bool)  # a sentence for the user, and whether something went wrong
@@ -98,6 +99,7 @@ class Session(QObject):
         self.selection: Selection | None = None
         self.hints: tuple[Selection, ...] = ()
         self.by_class = False
+        self.pointed: int | None = None
         self.playing = False
         self.checking = False
         self.last_check: protocol.Checked | None = None
@@ -382,6 +384,12 @@ class Session(QObject):
         self.said.emit(
             "samples sorted by class" if by_class else "samples in the order in which they were drawn", False
         )
+
+    def point(self, step: int | None) -> None:
+        """Tell of this step in every plot, for as long as it is pointed at."""
+        if step != self.pointed:
+            self.pointed = step
+            self.pointed_changed.emit(step)
 
     def hint(self, cells: tuple[Selection, ...]) -> None:
         """Light these cells, wherever their tensors are drawn; none: an empty tuple."""

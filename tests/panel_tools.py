@@ -66,7 +66,7 @@ class Desk:
 
     def start(self) -> None:
         """A new run of the recipe stands."""
-        self.run = Run(self.recipe)
+        self.run = Run(self.recipe, health=True)
         self.run.trainer.needs_input_gradient = True
         self.link.received.emit(describe(self.run))
 

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app import theme
+from app.panels.curves import CurvesPanel
 from app.panels.norms import NormsPanel
 from app.widgets.series import spread
 
@@ -120,3 +121,43 @@ def test_the_status_says_how_far_the_layers_are_apart(qtbot: QtBot, desk: Desk):
     panel.status_changed.connect(said.append)
     desk.step(3)
     assert said[-1].startswith("log · largest / smallest ")
+
+
+@pytest.mark.parametrize(
+    ("quantity", "names", "column"),
+    [
+        ("gradient norm per tensor", ["0.W", "0.b", "2.W", "2.b"], "gradient.0.W"),
+        ("passed on: ‖grad_y‖", ["0 Dense", "1 ReLU", "2 Dense"], "delta.0"),
+        ("learning rate", ["learning rate"], "lr"),
+    ],
+)
+def test_other_quantities_are_drawn_when_chosen(qtbot: QtBot, desk: Desk, quantity: str, names: list[str], column: str):
+    panel = shown(qtbot, desk)
+    desk.step(6)
+    panel.choice.setCurrentText(quantity)
+    assert [s.name for s in panel.plot.series] == names
+    np.testing.assert_allclose(10 ** panel.plot.drawn(0)[1], desk.run.history[column], rtol=1e-6)
+
+
+def test_the_update_ratio_is_that_of_update_and_parameter(qtbot: QtBot, desk: Desk):
+    panel = shown(qtbot, desk)
+    desk.step(6)
+    panel.choice.setCurrentText("update / parameter")
+    ratio = desk.run.history["update.2.W"] / desk.run.history["parameter.2.W"]
+    np.testing.assert_allclose(10 ** panel.plot.drawn(2)[1], ratio, rtol=1e-6)
+    desk.step(2)
+    assert len(panel.plot.drawn(2)[1]) == 8
+
+
+def test_a_step_pointed_at_anywhere_is_told_in_every_plot(qtbot: QtBot, desk: Desk):
+    panel, curves = shown(qtbot, desk), CurvesPanel(desk.session)
+    qtbot.addWidget(curves)
+    curves.build(desk.session.network)
+    curves.show()
+    desk.step(20)
+    desk.session.point(7)
+    assert "step 7" in panel.key.accessibleDescription()
+    assert "step 7" in curves.key.accessibleDescription()
+    assert f"{desk.run.history['loss'][6]:.6f}" in curves.key.accessibleDescription()
+    desk.session.point(None)
+    assert "step 20" in panel.key.accessibleDescription()

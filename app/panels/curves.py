@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from PySide6.QtGui import QHideEvent
@@ -60,9 +61,19 @@ class CurvesPanel(Panel):
         self._drawn: object = None
         self._paths: object = None
         for plot in self._plots:
-            plot.pointed.connect(self._read_values)
+            plot.pointed.connect(partial(self._point, plot))
             plot.clicked.connect(session.seek)
         session.paths_changed.connect(self._on_paths)
+        session.pointed_changed.connect(self._on_pointed)
+
+    def _point(self, plot: StepPlot) -> None:
+        self.session.point(plot.step)
+
+    def _on_pointed(self, step: int | None) -> None:
+        """A step is pointed at, here or in another plot."""
+        for plot in self._plots:
+            plot.show_pointed(step)
+        self._read_values()
 
     @property
     def _plots(self) -> tuple[StepPlot, StepPlot]:

@@ -1,4 +1,4 @@
-"""The gradient norm panel: one curve a layer over the steps, on a log scale."""
+"""The norms panel: one curve a layer or tensor over the steps, on a log scale."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from app.panel import Panel
 from app.session import Session
-from app.widgets.curve_data import Array, Dense, Read
+from app.widgets.curve_data import Dense, Read
 from app.widgets.fork_colours import fork_place
 from app.widgets.key import Key
 from app.widgets.numbers import NONE, count, exponent, ratio
+from app.widgets.quantities import PER_LAYER, QUANTITIES, together
 from app.widgets.throttle import Throttle
 from engine.frames import Frame
 from engine.protocol import Built, Paths
-from engine.timeline import Timeline
 
 if TYPE_CHECKING:
     from app.widgets.series import Overlay
@@ -28,11 +28,11 @@ REDRAWS = 12.0  # a second; fewer where there are many curves
 
 
 class NormsPanel(Panel):
-    """The norm over all of a layer's parameter gradients, tagged at its end with the layer's number."""
+    """The norm over all of a layer's parameter gradients, or another quantity, each curve tagged at its end."""
 
-    title: ClassVar[str] = "Gradient norm per layer"
+    title: ClassVar[str] = "Norms"
     hint: ClassVar[str] = (
-        "How large the gradients of each layer's parameters are at every step, on a log scale. "
+        "How large the gradients of each layer's parameters are at every step, on a log scale, or what you choose. "
         "Curves far below the others are layers that hardly learn; a gap is a norm of zero or of no number."
     )
     area: ClassVar[Literal["left", "centre", "right", "bottom"]] = "bottom"
@@ -49,36 +49,52 @@ class NormsPanel(Panel):
         layout.setContentsMargins(6, 0, 6, 4)
         layout.setSpacing(8)
         layout.addWidget(self.plot, 1)
-        layout.addWidget(self.key)
+        side = QVBoxLayout()
+        side.setSpacing(2)
+        side.addWidget(self._choice())
+        side.addWidget(self.key, 1)
+        layout.addLayout(side)
         self._throttle = Throttle(self._redraw, self, REDRAWS, takes_turns=True)
         self._drawn: object = None
         self._paths: object = None
-        self.plot.pointed.connect(self._read_values)
+        self.plot.pointed.connect(lambda: session.point(self.plot.step))
+        session.pointed_changed.connect(self._on_pointed)
         self.plot.clicked.connect(session.seek)
         session.paths_changed.connect(self._on_paths)
 
+    def _choice(self) -> QComboBox:
+        self.choice = QComboBox(self)
+        self.choice.addItems(list(QUANTITIES))
+        self.choice.setAccessibleName("quantity")
+        self.choice.setToolTip("What is drawn over the steps")
+        self.choice.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.choice.currentTextChanged.connect(self._on_choice)
+        return self.choice
+
     def build(self, network: Built) -> None:
-        """A curve for each layer that has parameters; of other paths one for all layers together."""
+        """A curve for each layer or tensor; of other paths one for all layers together."""
         self._drawn = None
         from app.widgets.plot import FEW_CURVES  # as above
         from app.widgets.series import Series
 
-        layers = [(i, layer) for i, layer in enumerate(network.layers) if layer.parameters]
-        series = tuple(
-            Series(f"{i} {layer.title}", Dense(self._read(i, tuple(layer.parameters))), number, tag=str(i))
-            for number, (i, layer) in enumerate(layers)
-        )
+        quantity = self.choice.currentText()
+        lines = QUANTITIES[quantity](network, self.session.history)
+        series = tuple(Series(line.name, Dense(line.read), number, tag=line.tag) for number, line in enumerate(lines))
         self.plot.set_series(series)
-        self.plot.set_overlays(self._others())
+        self.plot.setAccessibleName(f"{quantity} over steps")
+        self.plot.set_overlays(self._others() if quantity == PER_LAYER else ())
         self.key.set_rows(tuple(s.key_row() for s in series))
         self._throttle.set_rate(REDRAWS * min(1.0, FEW_CURVES / max(len(series), 1)))
         self._redraw()
 
-    def _read(self, layer: int, roles: tuple[str, ...]) -> Read:
-        """√ of the sum of the squared norms of the layer's gradients, with the column of each."""
-        history = self.session.history
-        places = [history.columns.index(f"gradient.{layer}.{role}") for role in roles]
-        return partial(together, history, places)
+    def _on_choice(self, _: str) -> None:
+        if self.session.network is not None:
+            self.build(self.session.network)
+
+    def _on_pointed(self, step: int | None) -> None:
+        """A step is pointed at, here or in another plot."""
+        self.plot.show_pointed(step)
+        self._read_values()
 
     def _others(self) -> tuple[Overlay, ...]:
         """The norm of all gradients on all other paths, and then on this one too."""
@@ -131,12 +147,3 @@ class NormsPanel(Panel):
         finite = [v for v in values if math.isfinite(v) and v > 0]
         spread = f"largest / smallest {ratio(max(finite) / min(finite))}" if len(finite) > 1 else ""
         self.status_changed.emit("log" + (f" · {spread}" if spread else ""))
-
-
-def together(history: Timeline, places: list[int], first: int, last: int) -> Array:
-    """√ of the sum of squares of some columns, in rows first … last − 1."""
-    rows = history.rows(first, last)
-    if len(places) == 1:
-        return np.asarray(rows[:, places[0]])
-    with np.errstate(all="ignore"):
-        return np.asarray(np.hypot.reduce(rows[:, places], axis=1))

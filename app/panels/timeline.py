@@ -53,6 +53,8 @@ class TimelinePanel(Panel):
         self.phases.sought.connect(self._seek_phase)
         self.step.returnPressed.connect(self._typed)
         session.paths_changed.connect(self._show_paths)
+        session.pointed_changed.connect(self.strip.show_pointed)
+        self.strip.pointed.connect(session.point)
         session.stopped.connect(self._on_stopped)
         session.said.connect(lambda *_: self._forget_asked())
 

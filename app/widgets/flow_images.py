@@ -71,7 +71,8 @@ class FlowImages:
         norms = [v for c in self._model.columns if math.isfinite(v := frame.scalars.get(c.norm, math.nan))]
         self.norm_ruler = log_ruler(self._norms.follow(max(norms, default=0.0)), NORM_DECADES)
         activations = ((tiles[a], p) for a, p in self._pictures.items() if tiles[a].row is Row.ACTIVATIONS)
-        self._activity = {tile.column: typical(picture.values) for tile, picture in activations}
+        with np.errstate(all="ignore"):
+            self._activity = {tile.column: typical(picture.values) for tile, picture in activations}
 
     def activity(self, column: int) -> float:
         """How strong what a column passes on is, 0 … 1: log, the strongest of all columns being 1."""

@@ -107,9 +107,7 @@ class FlowLayout:
         self.crowded = narrowest + self.gap < ROOM_FOR_TEXT
         self.fonts = Fonts.of(self.model, max(narrowest + self.gap, ROOM_FOR_TEXT) - 2, self.spans[-1].width)
         metrics = QFontMetrics(self.fonts.small)
-        self.every = -(
-            -metrics.horizontalAdvance("000") // (narrowest + self.gap)
-        )  # so many
+        self.every = -(-metrics.horizontalAdvance("000") // (narrowest + self.gap))  # so many
         self.long_captions = all(
             metrics.horizontalAdvance(column.caption) <= span.width + self.gap - 2
             for column, span in zip(self.model.columns, self.spans, strict=True)

@@ -261,12 +261,16 @@ class StepPlot(pg.PlotWidget):
         self._zoomed = not everything
         self._draw()
 
+    def show_pointed(self, step: int | None) -> None:
+        """A line at the step that is pointed at, or none."""
+        self._step = step
+        self._cursor.setVisible(step is not None)
+        if step is not None:
+            self._cursor.setValue(step)
+
     def _point(self, step: int | None) -> None:
         if step != self._step:
-            self._step = step
-            self._cursor.setVisible(step is not None)
-            if step is not None:
-                self._cursor.setValue(step)
+            self.show_pointed(step)
             self.pointed.emit()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:

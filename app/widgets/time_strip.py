@@ -55,11 +55,13 @@ class TimeStrip(QWidget):
     """Press, drag, turn the wheel or use the keys: each asks for a step by `sought`."""
 
     sought = Signal(int)
+    pointed = Signal(object)  # the step under the pointer, None for none
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._track = Track()
         self._cursor = 0
+        self._pointed: int | None = None
         self._curve: Array = np.zeros(0)
         self.setAccessibleName("timeline")
         self.setToolTip("")
@@ -79,6 +81,12 @@ class TimeStrip(QWidget):
         if step != self._cursor:
             self._cursor = step
             self.setAccessibleDescription(f"step {count(step)} of {count(self._track.tip)}")
+            self.update()
+
+    def show_pointed(self, step: int | None) -> None:
+        """A line at the step that is pointed at in a plot, or none."""
+        if step != self._pointed:
+            self._pointed = step
             self.update()
 
     def show_curve(self, heights: Array) -> None:
@@ -127,6 +135,10 @@ class TimeStrip(QWidget):
         painter.drawLines([QLineF(x + 0.5, middle + 5, x + 0.5, middle + 8) for x in ticks])
         for mark in track.marks:
             self._paint_mark(painter, self.x_of(mark.step), middle, theme.color(mark.colour))
+        if self._pointed is not None and track.first <= self._pointed <= track.tip:
+            x = self.x_of(self._pointed)
+            painter.setPen(QPen(theme.color("muted"), 1))
+            painter.drawLine(QLineF(x, 0, x, self.height()))
         painter.setPen(QPen(theme.color("panel"), 2))
         painter.setBrush(theme.color("text" if not self.hasFocus() else "forward"))
         painter.drawEllipse(QPointF(here, middle), 7, 7)
@@ -158,9 +170,14 @@ class TimeStrip(QWidget):
             self.sought.emit(self.step_at(event.position().x()))
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Go along."""
+        """Go along, or tell of the step there."""
+        self.pointed.emit(self.step_at(event.position().x()))
         if event.buttons() & Qt.MouseButton.LeftButton:
             self.sought.emit(self.step_at(event.position().x()))
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Nothing is pointed at."""
+        self.pointed.emit(None)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """A step for each notch."""
