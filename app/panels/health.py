@@ -14,9 +14,11 @@ from app.session import Session
 from app.widgets.numbers import count
 from app.widgets.passage_bars import PassageBars
 from app.widgets.scrolling import scrolling
+from app.widgets.sparkline import CURVE, SparklineDelegate, heights
 from app.widgets.throttle import Throttle
 from engine.frames import Frame
 from engine.gradient_path import passages
+from engine.health_course import course
 from engine.health_verdicts import Severity, Verdict, verdicts
 from engine.protocol import Built
 
@@ -46,6 +48,7 @@ class HealthPanel(Panel):
         self.list.setWordWrap(True)
         self.list.setFrameShape(QFrame.Shape.NoFrame)
         self.list.setToolTip("Click a sentence to go to its tensor, and to the step since when it holds")
+        self.list.setItemDelegate(SparklineDelegate(self.list))
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         row = QHBoxLayout(self)
         row.setContentsMargins(9, 0, 9, 6)
@@ -93,6 +96,10 @@ class HealthPanel(Panel):
             since = f"  (since step {count(verdict.step)})" if self._leads_back(verdict) else ""
             item = QListWidgetItem(f"{sign}  {verdict.sentence}{since}")
             item.setForeground(theme.current().color(colour))
+            item.setData(CURVE, heights(course(self.session.history, verdict, 1, self._shown())))
+            item.setToolTip(
+                f"{verdict.sentence}\nThe curve: how it went up to this step, from its least to its greatest"
+            )
             self.list.addItem(item)
         if not self._found:
             self.list.addItem("Nothing to tell before the first step")
@@ -100,8 +107,11 @@ class HealthPanel(Panel):
 
     def _leads_back(self, verdict: Verdict) -> bool:
         """Whether it has been so for longer than the step shown."""
-        shown = self.session.cursor or len(self.session.history)
+        shown = self._shown()
         return verdict.severity != "good" and 0 < verdict.step < shown
+
+    def _shown(self) -> int:
+        return self.session.cursor or len(self.session.history)
 
     def _go(self, item: QListWidgetItem) -> None:
         """To the tensor, and to the step."""

@@ -12,10 +12,12 @@ from app.theme import Theme
 from app.widgets.flow_images import FlowImages
 from app.widgets.flow_layout import FlowLayout
 from app.widgets.flow_model import Direction, Lit, Row, times
+from app.widgets.flow_rulers import log_ruler
 from app.widgets.picture import compact, draw_colour_bar
 
 CENTRE = Qt.AlignmentFlag.AlignCenter
 LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+OWN_RULER = log_ruler(1.0)  # in units of the largest
 ARROW = 22  # length of an arrow in the legend
 
 
@@ -31,7 +33,7 @@ class Backdrop:
     ) -> QPixmap:
         """The picture for a view scrolled by `offset`, at the position `now` (the number of its phase)."""
         theme = themes.current()
-        rulers = images.gradient_ruler, images.norm_ruler
+        rulers = images.gradient_ruler, images.norm_ruler, tuple(images.rulers.told(row) for row in Row)
         spot = offset.x(), offset.y(), size.width(), size.height(), ratio
         key = (layout, theme, lit, now, spot, rulers, images.shapes)
         if key != self._key:
@@ -116,7 +118,8 @@ class _Painting:
     def _paint_row_titles(self, visible: QRect) -> None:
         layout, ruler = self._layout, self._images.norm_ruler
         left = max(layout.spans[0].left - visible.left(), 6)
-        texts = [(top, self._model.title(row)) for row, top in layout.row_titles.items()]
+        told = self._images.rulers.told
+        texts = [(top, f"{self._model.title(row)}   {told(row)}") for row, top in layout.row_titles.items()]
         texts.append((layout.norm_title, f"‖grad_y‖  log, {compact(ruler.floor)} … {compact(ruler.limit)}"))
         self._p.setFont(self._fonts.small)
         self._p.setPen(self._theme.color("muted"))
@@ -130,10 +133,11 @@ class _Painting:
         metrics = painter.fontMetrics()
         bar = QRectF(0, rect.top(), min(max(rect.width() * 0.28, 130), 260), rect.height())
         bar.moveRight(rect.right() + 1)
-        draw_colour_bar(painter, bar, self._images.gradient_ruler, theme)
+        together = self._images.rulers.scales.gradients_together
+        draw_colour_bar(painter, bar, self._images.gradient_ruler if together else OWN_RULER, theme)
         painter.setPen(theme.color("muted"))
         middle, height = rect.top() + 5, metrics.height()
-        words = "all gradients, log"
+        words = "all gradients, log" if together else "each gradient, log, share of its largest"
         end = bar.left() - metrics.horizontalAdvance(words) - 10
         painter.drawText(QRectF(end, middle - height / 2, bar.left() - end, height), LEFT, words)
         directions: tuple[Direction, ...] = ("forward", "backward")

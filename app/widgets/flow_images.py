@@ -16,10 +16,10 @@ from app.widgets.flow_rulers import (
     decade_limit,
     extreme,
     log_ruler,
-    tensor_limit,
     typical,
     typical_extreme,
 )
+from app.widgets.flow_scales import Rulers, Scales
 from app.widgets.picture import Ruler, Values, shrink
 from app.widgets.sheets import Order, Plain, Sheet
 from engine.frames import Frame, Picture
@@ -44,6 +44,7 @@ class FlowImages:
         self._model = model
         self._shown: dict[str, _Shown] = {}
         self._pictures: dict[str, Picture] = {}
+        self.rulers = Rulers()
         self.shapes: dict[str, tuple[int, ...]] = {}  # of the tensors that are computed
         self.by_class = False  # whether the samples stand sorted by class
         self._order: Order | None = None
@@ -52,8 +53,8 @@ class FlowImages:
 
     def reset(self) -> None:
         """Forget the sizes seen: another run begins."""
-        self._limits = {a: tensor_limit() for a, t in self._model.tiles.items() if not t.gradient}
-        self._gradients, self._norms = decade_limit(), decade_limit()
+        self.rulers.forget()
+        self._norms = decade_limit()
         self.gradient_ruler = log_ruler(1.0)
         self.norm_ruler = log_ruler(1.0, NORM_DECADES)
 
@@ -62,17 +63,26 @@ class FlowImages:
         tiles = self._model.tiles
         self._pictures = {a: p for a, p in frame.tensors.items() if p.computed and a in tiles and p.values.size}
         self.shapes = {a: p.shape for a, p in self._pictures.items()}
+        if self.rulers.scales.rows_together:
+            self._follow_rows()
         labels = frame.tensors.get("data.labels") if self.by_class else None
         known = labels is not None and labels.computed and labels.whole
         self._order = np.argsort(labels.values[:, 0], kind="stable") if labels is not None and known else None
         with np.errstate(all="ignore"):
             sizes = [extreme(p.values) for a, p in self._pictures.items() if tiles[a].gradient]
-        self.gradient_ruler = log_ruler(self._gradients.follow(max(sizes, default=0.0)))
+        self.gradient_ruler = self.rulers.gradients(max(sizes, default=0.0))
         norms = [v for c in self._model.columns if math.isfinite(v := frame.scalars.get(c.norm, math.nan))]
         self.norm_ruler = log_ruler(self._norms.follow(max(norms, default=0.0)), NORM_DECADES)
         activations = ((tiles[a], p) for a, p in self._pictures.items() if tiles[a].row is Row.ACTIVATIONS)
         with np.errstate(all="ignore"):
             self._activity = {tile.column: typical(picture.values) for tile, picture in activations}
+
+    def _follow_rows(self) -> None:
+        """One ruler for all activations, one for all parameters."""
+        for row in (Row.ACTIVATIONS, Row.PARAMETERS):
+            shown = [p.values for a, p in self._pictures.items() if self._model.tiles[a].row is row]
+            with np.errstate(all="ignore"):
+                self.rulers.follow_row(row, max(map(typical_extreme, shown), default=0.0))
 
     def activity(self, column: int) -> float:
         """How strong what a column passes on is, 0 … 1: log, the strongest of all columns being 1."""
@@ -103,17 +113,24 @@ class FlowImages:
         if old is not None and old.values is not values and np.array_equal(old.values, values):
             old.values = values
         same = old is not None and old.values is values
-        if tile.gradient:
-            ruler = self.gradient_ruler
-        elif same and old is not None:
-            ruler = old.ruler
-        else:
-            with np.errstate(all="ignore"):
-                ruler = Ruler("linear", self._limits[tile.address].follow(typical_extreme(values)))
+        own = not tile.gradient and not self.rulers.scales.rows_together
+        ruler = old.ruler if same and own and old is not None else self._ruler(tile, values)
         if old is None or not same or old.ruler != ruler:
             drawn = ruler.image(self._arranged(tile, values), themes.current())
             old = self._shown[tile.address] = _Shown(values, ruler, drawn)
         return old
+
+    def _ruler(self, tile: Tile, values: Values) -> Ruler:
+        with np.errstate(all="ignore"):
+            if not tile.gradient:
+                return self.rulers.of_value(tile, typical_extreme(values))
+            together = self.rulers.scales.gradients_together
+            return self.gradient_ruler if together else self.rulers.of_gradient(tile, extreme(values))
+
+    def scale(self, scales: Scales) -> None:
+        """Measure the colours otherwise from now on."""
+        self.rulers.scales = scales
+        self._shown.clear()
 
     def sort(self, by_class: bool) -> None:
         """Show the samples sorted by class from the next frame on, or as they were drawn."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
+    QContextMenuEvent,
     QFocusEvent,
     QHelpEvent,
     QKeyEvent,
@@ -21,6 +22,7 @@ from app.widgets.flow_images import FlowImages
 from app.widgets.flow_layout import FlowLayout
 from app.widgets.flow_model import FlowModel, Lit, Row, Tile, describe
 from app.widgets.flow_painter import FlowPainter
+from app.widgets.flow_scales import Scales, scales_menu
 from app.widgets.picture import compact
 from engine.frames import Frame
 from engine.protocol import Built
@@ -51,6 +53,7 @@ class FlowView(QAbstractScrollArea):
     _hints: tuple[tuple[str, tuple[int, ...]], ...] = ()
     _by_class = False
     _zoom = 1.0
+    _scales = Scales()
     calm = False  # while a run plays, no lines that come and go
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -78,7 +81,7 @@ class FlowView(QAbstractScrollArea):
         """Lay out for a network; nothing of it is computed yet."""
         self._model = FlowModel(network)
         self._images = FlowImages(self._model)
-        self._images.by_class = self._by_class
+        self._images.by_class, self._images.rulers.scales = self._by_class, self._scales
         self._backdrop = Backdrop()
         self._frame, self._lit, self._hovered = None, Lit(), None
         self._arrange()
@@ -113,14 +116,31 @@ class FlowView(QAbstractScrollArea):
             self.setAccessibleDescription(chosen + KEYS_HINT)
             self.viewport().update()
 
+    def scale(self, scales: Scales) -> None:
+        """Measure the colours otherwise."""
+        self._scales = scales
+        if self._model is not None:
+            self._images.scale(scales)
+            self._show_again()
+
+    def _show_again(self) -> None:
+        if self._frame is not None:
+            self._images.show(self._frame)
+        self._backdrop = Backdrop()
+        self.viewport().update()
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """What the colours are measured by."""
+        menu = scales_menu(self, self._scales, self.scale)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(event.globalPos())
+
     def sort(self, by_class: bool) -> None:
         """Samples sorted by class, or as they were drawn."""
         if self._model is not None:
             self._images.sort(by_class)
             self._by_class = by_class
-            if self._frame is not None:
-                self._images.show(self._frame)
-            self.viewport().update()
+            self._show_again()
 
     def hint(self, cells: tuple[tuple[str, tuple[int, ...]], ...]) -> None:
         """Ring these cells in their tiles."""
