@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDockWidget, QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDockWidget, QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from app import theme
 from app.panel import Panel
+from app.widgets.text_line import TextLine
 
 
 class Card(QFrame):
@@ -38,12 +39,8 @@ class TitleBar(QWidget):
             theme.mark(self, "dock-title")
         row = QHBoxLayout(self)
         row.setContentsMargins(11, 7, 8, 3)
-        title, self.status = QLabel(kind.title), QLabel()
-        self.status.setFont(theme.tabular(self.status.font()))  # before its role: a style forgets a later font
-        self.status.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)  # it never widens the dock
-        self.status.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        title, self.status = QLabel(kind.title), TextLine("", self, colour="muted", align=Qt.AlignmentFlag.AlignRight)
         theme.mark(title, "title")
-        theme.mark(self.status, "muted")
         self.status.setAccessibleName(f"{kind.title}: status")
         self.setToolTip(kind.hint)
         row.addWidget(title)

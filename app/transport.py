@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -23,6 +22,7 @@ from app.planting import badge_text, hidden_bug
 from app.session import Session
 from app.widgets.fields import NumberField
 from app.widgets.live_bar import LIVE, LiveBadge
+from app.widgets.text_line import TextLine
 from engine.frames import Frame, Phase
 from engine.protocol import Built
 from engine.recipe import Recipe
@@ -114,16 +114,14 @@ class Transport(QWidget):
         return box
 
     def _position_lines(self) -> QVBoxLayout:
-        self.where, self.what = QLabel("starting the engine …"), QLabel("")
-        font = theme.tabular(self.where.font())
+        self.where, self.what = TextLine("starting the engine …", self), TextLine("", self)
+        font = self.where.font()
         font.setBold(True)
         self.where.setFont(font)
         lines = QVBoxLayout()
         lines.setSpacing(0)
-        for label in (self.where, self.what):
-            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.NoTextInteraction)
-            lines.addWidget(label)
+        lines.addWidget(self.where)
+        lines.addWidget(self.what)
         self.where.setAccessibleName("position")
         self.what.setAccessibleName("phase")
         return lines
@@ -180,16 +178,10 @@ class Transport(QWidget):
         else:
             where = f"epoch {frame.epoch} · batch {frame.batch} of {frame.batches} · step {frame.step:,}"
         self.where.setText(where)
-        what = tell_phase(frame.phase, network)
-        self.what.setText(what)
-        self.what.setToolTip(what)
+        self.what.setText(tell_phase(frame.phase, network))
         backward = frame.phase is not None and frame.phase.kind == "backward"
-        colour = theme.current().backward_text if backward else theme.current().forward_text
-        if frame.phase is None or frame.phase.kind == "update":
-            colour = theme.current().muted
-        if colour != self.what.property("colour"):
-            self.what.setProperty("colour", colour)
-            self.what.setStyleSheet(f"color: {colour}")
+        quiet = frame.phase is None or frame.phase.kind == "update"
+        self.what.set_colour("muted" if quiet else "backward_text" if backward else "forward_text")
 
     # --- room ---------------------------------------------------------------------------------
 

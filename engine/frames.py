@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any, NamedTuple
 
 import msgspec
@@ -53,7 +54,7 @@ class Picture:
     @property
     def whole(self) -> bool:
         """Whether every entry is shown as itself."""
-        return self.values.size == int(np.prod(self.shape))
+        return bool(self.values.size == prod(self.shape))
 
 
 class Frame(msgspec.Struct, frozen=True):

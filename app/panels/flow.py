@@ -8,11 +8,14 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.panel import Panel
 from app.session import Selection, Session
+from app.widgets.flow_model import Tile
 from app.widgets.flow_view import FlowView
 from engine.frames import Frame
 from engine.protocol import Built, WatchItem
 
 ROWS, COLUMNS = 96, 128  # cells of a tensor in a tile, at most
+LEAST = 32, 16
+PER_PIXEL = 2  # cells, each way
 
 
 class FlowPanel(Panel):
@@ -35,6 +38,7 @@ class FlowPanel(Panel):
         column.addWidget(self.view)
         self.setFocusProxy(self.view)
         self.view.picked.connect(session.select)
+        self.view.arranged.connect(self.rewatch)
         session.selected.connect(self._on_selected)
         session.hinted.connect(self._on_hinted)
         session.sorting_changed.connect(self._on_sorting)
@@ -46,13 +50,18 @@ class FlowPanel(Panel):
         model = self.view.model
         if model is None:
             return ()
-        items = [
-            WatchItem(a, t.shape[0], prod(t.shape[1:])) if t.pictures is not None else WatchItem(a, ROWS, COLUMNS)
-            for a, t in model.tiles.items()
-        ]
+        items = [self._item(tile) for tile in model.tiles.values()]
         if self.session.by_class and "data.labels" in model.network.tensors:
             items.append(WatchItem("data.labels", model.network.recipe.batch_size, 1))
         return tuple(items)
+
+    def _item(self, tile: Tile) -> WatchItem:
+        """As many cells of a tensor as its tile may need; all of what is shown as pictures."""
+        if tile.pictures is not None:
+            return WatchItem(tile.address, tile.shape[0], prod(tile.shape[1:]))
+        size, (rows, columns) = self.view.tile_rect(tile.address).size(), LEAST
+        rows, columns = max(PER_PIXEL * size.height(), rows), max(PER_PIXEL * size.width(), columns)
+        return WatchItem(tile.address, min(rows, ROWS), min(columns, COLUMNS))
 
     def _on_sorting(self, by_class: bool) -> None:
         self.view.sort(by_class)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent
-from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QGridLayout, QLineEdit, QSizePolicy, QWidget
 
 from app import theme
 from app.fork_menu import ForkButton
@@ -18,6 +18,7 @@ from app.widgets.curve_data import Array
 from app.widgets.fork_colours import fork_colour
 from app.widgets.numbers import count
 from app.widgets.phase_strip import PhaseStrip
+from app.widgets.text_line import TextLine
 from app.widgets.throttle import Throttle
 from app.widgets.time_strip import Mark, TimeStrip, Track
 from engine.frames import Frame
@@ -41,7 +42,7 @@ class TimelinePanel(Panel):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.step = QLineEdit(self)
-        self.of = QLabel(self)
+        self.of = TextLine("", self, colour="muted")
         self.strip, self.phases = TimeStrip(self), PhaseStrip(self)
         self.forks, self.memory = ForkButton(session, self), MemoryButton(session, self)
         self._wanted: int | None = None  # where a drag has come to while the last answer is out
@@ -68,8 +69,8 @@ class TimelinePanel(Panel):
         self.step.setFont(theme.tabular(self.step.font()))
         self.step.setFixedWidth(self.step.fontMetrics().horizontalAdvance("0,000,000") + 14)
         self.step.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.of.setFont(theme.tabular(self.of.font()))
-        theme.mark(self.of, "muted")
+        self.of.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.of.setFixedWidth(self.of.fontMetrics().horizontalAdvance("of 0,000,000"))
         grid.addWidget(self.step, 0, 0)
         grid.addWidget(self.of, 0, 1)
         grid.addWidget(self.strip, 0, 2)
@@ -90,8 +91,9 @@ class TimelinePanel(Panel):
         """The cursor moved."""
         self._asked = False
         tip = self.session.tip.step
-        self._show_track()
-        self.strip.show_cursor(frame.step)
+        if not self.session.playing:
+            self._show_track()
+        self.strip.show_cursor(frame.step, at_once=not self.session.playing)
         self.phases.show_phase(frame.position.phase)
         if not self.step.hasFocus() or not self.step.isModified():
             self.step.setText(count(frame.step))
@@ -128,7 +130,8 @@ class TimelinePanel(Panel):
         )
 
     def _draw_curve(self) -> None:
-        """The loss of the path, one point a bin, faint behind the track."""
+        """The track, and the loss of the path, one point a bin, faint behind it."""
+        self._show_track()
         losses = self.session.history["loss"]
         self.strip.show_curve(binned(losses, BINS))
 

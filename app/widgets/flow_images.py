@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,7 @@ from app.widgets.flow_rulers import (
 )
 from app.widgets.flow_scales import Rulers, Scales
 from app.widgets.picture import Ruler, Values, shrink
-from app.widgets.sheets import Order, Plain, Sheet
+from app.widgets.sheets import Order, Pictures, Plain, Sheet
 from engine.frames import Frame, Picture
 
 ACTIVITY_DECADES = 3  # from the widest arrow to the narrowest
@@ -43,8 +44,12 @@ class FlowImages:
     def __init__(self, model: FlowModel) -> None:
         self._model = model
         self._shown: dict[str, _Shown] = {}
+        self._sizes: dict[str, tuple[int, int]] = {}  # pixels of tiles, across and down
         self._pictures: dict[str, Picture] = {}
         self.rulers = Rulers()
+        self._first: set[str] = set()  # images that waited in the last painting
+        self._late: set[str] = set()  # and those that wait in this one
+        self._until = math.inf
         self.shapes: dict[str, tuple[int, ...]] = {}  # of the tensors that are computed
         self.by_class = False  # whether the samples stand sorted by class
         self._order: Order | None = None
@@ -105,12 +110,15 @@ class FlowImages:
 
     def _arranged(self, tile: Tile, values: Values) -> Values:
         sheet = self.sheet(tile.address)
+        if isinstance(sheet, Pictures):
+            with np.errstate(all="ignore"):
+                return sheet.seen_from_afar(values, *self._sizes.get(tile.address, sheet.size[::-1]))
         return values if sheet is None else sheet.arrange(values)
 
     def _map(self, tile: Tile, values: Values) -> _Shown:
         """The values' image; the one already shown if they and their ruler are the same."""
         old = self._shown.get(tile.address)
-        if old is not None and old.values is not values and np.array_equal(old.values, values):
+        if old is not None and old.values is not values and _equal(old.values, values):
             old.values = values
         same = old is not None and old.values is values
         own = not tile.gradient and not self.rulers.scales.rows_together
@@ -152,11 +160,22 @@ class FlowImages:
         picture = self._pictures.get(address)
         return None if picture is None else self._map(self._model.tiles[address], picture.values).ruler
 
+    def begin(self, seconds: float) -> None:
+        """Begin a painting that has so many seconds for images: then those of before stay, to come first next time."""
+        self._until = time.perf_counter() + seconds
+        self._first, self._late = (self._late if seconds < math.inf else set()), set()
+
     def image(self, address: str, width: int, height: int) -> QImage | None:
         """A tile's image with no more pixels than the screen has there; None where it is not computed."""
         picture = self._pictures.get(address)
         if picture is None:
             return None
+        if self._sizes.get(address) != (width, height):
+            self._sizes[address] = width, height
+            self._shown.pop(address, None)
+        old = self._shown.get(address)
+        if old is not None and old.drawn is not None and self._must_wait(address):
+            return old.drawn
         shown = self._map(self._model.tiles[address], picture.values)
         wanted = QSize(min(width, shown.image.width()), min(height, shown.image.height()))
         if shown.drawn is None or shown.drawn.size() != wanted:
@@ -167,6 +186,15 @@ class FlowImages:
                 shown.drawn = small.convertToFormat(QImage.Format.Format_RGB32)
         return shown.drawn
 
+    def _must_wait(self, address: str) -> bool:
+        """Whether there is no time left for this image, or others have waited longer."""
+        if self._first and address not in self._first:
+            return True
+        if time.perf_counter() < self._until:
+            return False
+        self._late.add(address)
+        return True
+
 
 def _smaller(image: QImage, size: QSize) -> QImage:
     """Pictures as one sees them from afar: strokes stay where extremes would be noise."""
@@ -174,3 +202,8 @@ def _smaller(image: QImage, size: QSize) -> QImage:
     if direct.size() == size:
         return direct
     return direct.scaled(size, Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation)
+
+
+def _equal(one: Values, other: Values) -> bool:
+    """The last entry tells most that are not."""
+    return one.shape == other.shape and bool(one[-1, -1] == other[-1, -1]) and np.array_equal(one, other)

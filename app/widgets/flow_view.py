@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
@@ -34,6 +36,7 @@ MOVES = {
     Qt.Key.Key_Down: (0, 1),
 }
 KEYS_HINT = "Shift and the arrow keys move from tile to tile; + and − zoom, 0 shows all"
+IMAGES_WITHIN = 0.006  # seconds of a repaint while a run plays; what does not fit is a frame late
 ZOOM = 1.25  # a key or a notch of the wheel
 ZOOMS = 1.0, 16.0
 ZOOM_KEYS = {"+": ZOOM, "=": ZOOM, "-": 1 / ZOOM, "−": 1 / ZOOM, "0": 0.0}
@@ -42,6 +45,7 @@ ZOOM_KEYS = {"+": ZOOM, "=": ZOOM, "-": 1 / ZOOM, "−": 1 / ZOOM, "0": 0.0}
 class FlowView(QAbstractScrollArea):
     """Columns are layers; activations flow right in the top row, gradients flow left in the bottom row."""
 
+    arranged = Signal()  # tiles have other sizes
     picked = Signal(str, object)  # address, and the index of the entry under the pointer (None: not known exactly)
 
     _model: FlowModel | None = None  # on the class: Qt calls changeEvent and resizeEvent from its own constructor
@@ -186,6 +190,7 @@ class FlowView(QAbstractScrollArea):
             bar.setPageStep(view)
             bar.setSingleStep(30)
         self.viewport().update()
+        self.arranged.emit()
 
     def zoom(self, times: float) -> None:
         """Columns so many times as wide as now, for a closer look; 0: all of them."""
@@ -245,6 +250,7 @@ class FlowView(QAbstractScrollArea):
         ratio = self.devicePixelRatioF()
         painter.drawPixmap(0, 0, self._backdrop.pixmap(layout, self._images, self._lit, now, offset, size, ratio))
         painter.translate(-offset)
+        self._images.begin(IMAGES_WITHIN if self.calm else math.inf)
         flow = FlowPainter(painter, layout, self._images, self._frame)
         flow.paint(QRect(offset, size))
         if not self.calm:

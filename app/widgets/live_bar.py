@@ -77,7 +77,8 @@ class LiveBadge(QLabel):
 
     def _fit(self) -> None:
         """Room for the longest text, so that nothing moves."""
-        self.setFixedWidth(self.fontMetrics().horizontalAdvance(f"✓ {self._words}4e-10 ") + 4)
+        metrics = self.fontMetrics()
+        self.setFixedSize(metrics.horizontalAdvance(f"✓ {self._words}4e-10 ") + 4, metrics.height() + 2)
 
     def say_in(self, words: str) -> None:
         """Say it with these words before the number."""

@@ -82,6 +82,15 @@ class Pictures:
         drawn[self._gaps] = 0
         return drawn
 
+    def seen_from_afar(self, values: Values, width: int, height: int) -> Values:
+        """What is drawn where there are but so many pixels: means of blocks, as the eye would take them."""
+        drawn, (rows, columns) = self.arrange(values), self.size
+        block = max(min(rows // max(height, 1), columns // max(width, 1)), 1)
+        if block == 1:
+            return drawn
+        whole = drawn[: rows // block * block, : columns // block * block]
+        return np.asarray(whole.reshape(rows // block, block, columns // block, block).mean(axis=(1, 3)))
+
     def index_at(self, row: int, column: int) -> Index | None:
         """None in a gap."""
         place = self._cells[row, column]

@@ -76,12 +76,13 @@ class TimeStrip(QWidget):
             self._track = track
             self.update()
 
-    def show_cursor(self, step: int) -> None:
-        """Where one is."""
+    def show_cursor(self, step: int, *, at_once: bool = True) -> None:
+        """Where one is; seen `at_once`, or with the next track."""
         if step != self._cursor:
             self._cursor = step
             self.setAccessibleDescription(f"step {count(step)} of {count(self._track.tip)}")
-            self.update()
+            if at_once:
+                self.update()
 
     def show_pointed(self, step: int | None) -> None:
         """A line at the step that is pointed at in a plot, or none."""
