@@ -38,6 +38,7 @@ from engine.travel import Travel
 
 log = logging.getLogger("nablascope.engine")
 
+PACKING = 9  # times what a frame took to pack must pass before the next while playing: a tenth of the time
 SLICE = 0.002  # seconds of stepping between two looks at the inbox
 SAVE_EVERY = 2.0  # seconds between two states sent while playing
 BUILD_WITHIN = 60.0  # seconds that loading the data and drawing the weights may take
@@ -125,6 +126,7 @@ class Host:
         self._changed = False  # there is something to show that was not sent
         self._unsaved = False
         self._saved_at, self._save_cost = 0.0, 0.0
+        self._packed_at, self._pack_cost = 0.0, 0.0
         self._playing = False
         self._rate: float | None = None
         self._due = 0.0
@@ -153,7 +155,7 @@ class Host:
                 continue
             if self._playing:
                 self._guarded(self._play_slice)
-            if self._changed and self._credit:
+            if self._changed and self._may_show():
                 self._send_frame()  # before a slice of a check, which may take a while
             if self._checks.at_work:
                 self._guarded(self._check_slice)
@@ -454,7 +456,7 @@ class Host:
         if self._back:
             self._play_back()
             return
-        if self._credit or self._rate is not None or self._left_to_go() <= 1:
+        if self._may_show() or self._rate is not None or self._left_to_go() <= 1:
             self._step_and_check(True)
         else:
             until = time.perf_counter() + SLICE
@@ -494,8 +496,14 @@ class Host:
         self._saved_at = time.perf_counter()
         self._save_cost = self._saved_at - start
 
+    def _may_show(self) -> bool:
+        """Whether the app is ready for a frame, and frames take no more than their share of the time while playing."""
+        hurried = self._playing and self._rate is None
+        return self._credit and not (hurried and time.perf_counter() < self._packed_at + PACKING * self._pack_cost)
+
     def _send_frame(self) -> None:
         assert self._run is not None
+        start = time.perf_counter()
         run, travel = self._run, self._travel
         minus = {}
         if not self._playing:
@@ -510,6 +518,9 @@ class Host:
         self._changed = self._packer.is_behind(travel.timelines)
         compared = travel.number(travel.compared) if minus and travel.compared is not None else -1
         self._send(msgspec.structs.replace(event, fork=travel.number(run.path), compared=compared))
+        self._packed_at = time.perf_counter()
+        taken = self._packed_at - start
+        self._pack_cost += 0.2 * (min(taken, 4 * self._pack_cost) - self._pack_cost) if self._pack_cost else taken
 
     # --- the gradient check -------------------------------------------------------------------
 

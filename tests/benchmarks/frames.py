@@ -37,6 +37,7 @@ MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist"
 ROUNDS = 3
 SECONDS = 3.0  # of each measurement
 WARM_UP = 1.5
+SLOWER = 4  # times as long for a network with steps of a tenth of a second
 SIZE = (1440, 900)
 
 
@@ -79,8 +80,8 @@ def all_cases() -> dict[str, tuple[Recipe, float, float]]:
 class Live:
     """A session that plays in a window, and what is seen of it."""
 
-    def __init__(self, app: QApplication, recipe: Recipe) -> None:
-        self.app = app
+    def __init__(self, app: QApplication, recipe: Recipe, slower: float = 1) -> None:
+        self.app, self.seconds = app, slower * SECONDS
         self.link = EngineLink()
         self.session = Session(self.link, recipe)
         self.shown_at: list[float] = []
@@ -90,7 +91,7 @@ class Live:
         self.window.show()
         self._until(lambda: self.session.frame is not None, 20.0)
         self.session.play()
-        self._until(lambda: False, WARM_UP)
+        self._until(lambda: False, slower * WARM_UP)
 
     def _until(self, done: Callable[[], bool], seconds: float) -> None:
         end = time.perf_counter() + seconds
@@ -103,7 +104,7 @@ class Live:
         repaints: list[float] = []
         self.shown_at.clear()
         first, start = len(self.session.history), time.perf_counter()
-        while (now := time.perf_counter()) < start + SECONDS:
+        while (now := time.perf_counter()) < start + self.seconds:
             frames = len(self.shown_at)
             self.app.processEvents()
             if len(self.shown_at) > frames:
@@ -139,9 +140,9 @@ print((run.position.step - first) / (time.perf_counter() - start))
 """
 
 
-def headless_rate(recipe: Recipe) -> float:
+def headless_rate(recipe: Recipe, slower: float = 1) -> float:
     """Steps a second of a run in a process of its own that nobody watches, on one BLAS thread as in the app."""
-    script = HEADLESS.format(warm_up=WARM_UP, seconds=SECONDS)
+    script = HEADLESS.format(warm_up=slower * WARM_UP, seconds=slower * SECONDS)
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, input=recipe.to_json(), capture_output=True, text=True, check=True, env=environment)
@@ -236,8 +237,9 @@ def measure() -> Iterator[report.Figure]:
     for case, (recipe, share, longest) in all_cases().items():
         kept, repaints, gaps = [], [], []
         for _ in range(ROUNDS):
-            alone = headless_rate(recipe)
-            live = Live(app, recipe)
+            slower = SLOWER if "4096" in case else 1
+            alone = headless_rate(recipe, slower)
+            live = Live(app, recipe, slower)
             rate, some_repaints, some_gaps = live.measure()
             live.close()
             kept.append(rate / alone)
