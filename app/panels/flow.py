@@ -14,8 +14,8 @@ from engine.frames import Frame
 from engine.protocol import Built, WatchItem
 
 ROWS, COLUMNS = 96, 128  # cells of a tensor in a tile, at most
-LEAST = 32, 16
 PER_PIXEL = 2  # cells, each way
+STEP = 32  # cells by which it changes, so that a pixel more or less asks for nothing new
 
 
 class FlowPanel(Panel):
@@ -59,9 +59,9 @@ class FlowPanel(Panel):
         """As many cells of a tensor as its tile may need; all of what is shown as pictures."""
         if tile.pictures is not None:
             return WatchItem(tile.address, tile.shape[0], prod(tile.shape[1:]))
-        size, (rows, columns) = self.view.tile_rect(tile.address).size(), LEAST
-        rows, columns = max(PER_PIXEL * size.height(), rows), max(PER_PIXEL * size.width(), columns)
-        return WatchItem(tile.address, min(rows, ROWS), min(columns, COLUMNS))
+        size = self.view.tile_rect(tile.address).size()
+        rows, columns = (-(-PER_PIXEL * pixels // STEP) * STEP for pixels in (size.height(), size.width()))
+        return WatchItem(tile.address, min(max(rows, STEP), ROWS), min(max(columns, STEP), COLUMNS))
 
     def _on_sorting(self, by_class: bool) -> None:
         self.view.sort(by_class)

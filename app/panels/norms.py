@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from app.panel import Panel
 from app.session import Session
@@ -65,6 +65,7 @@ class NormsPanel(Panel):
     def _choice(self) -> QComboBox:
         self.choice = QComboBox(self)
         self.choice.addItems(list(QUANTITIES))
+        self.choice.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # as wide as the key
         self.choice.setAccessibleName("quantity")
         self.choice.setToolTip("What is drawn over the steps")
         self.choice.setFocusPolicy(Qt.FocusPolicy.TabFocus)
