@@ -30,6 +30,24 @@ ON_THE_CORNER: dict[str, Any] = {
     "batch_size": 4,
 }
 
+CONV: dict[str, Any] = {
+    "name": "A small convolutional net",
+    "data": {"kind": "digits"},
+    "layers": [
+        {"kind": "reshape", "shape": [1, 8, 8]},
+        {"kind": "conv2d", "filters": 8, "kernel": 3},
+        {"kind": "relu"},
+        {"kind": "max_pool2d"},
+        {"kind": "flatten"},
+        {"kind": "dense", "units": 10},
+    ],
+}
+TOWER: dict[str, Any] = {
+    "name": "Forty layers",
+    "data": {"kind": "digits"},
+    "layers": [*[{"kind": "dense", "units": 16}, {"kind": "sigmoid"}] * 20, {"kind": "dense", "units": 10}],
+}
+
 
 class Studio:
     """A window on one recipe that can be led to a moment and pictured."""
@@ -132,6 +150,16 @@ def main() -> int:
         studio = Studio(app, "digits", look)
         studio.fork(at=60, steps=150)
         studio.take(f"forks-{look}")
+    studio = Studio(app, Recipe.from_builtins(CONV), "dark")
+    studio.train(300)
+    studio.take("conv-dark")
+    studio = Studio(app, Recipe.from_builtins(TOWER), "dark")
+    studio.train(30)
+    studio.take("forty-layers-dark")
+    studio = Studio(app, "deep_sigmoid", "light")
+    studio.train(200)
+    studio.window.presentation.begin("flow")
+    studio.take("presentation-light")
     studio = Studio(app, "dead_relu_lr", "dark")
     studio.break_at(DeadUnits(above=0.5), steps=60)
     studio.take("breakpoint-dark")
