@@ -124,7 +124,7 @@ def test_after_the_update_a_norms_gradient_is_still_made_of_what_backward_had() 
 def test_penalties_clipping_and_freezing_are_terms_too(optimizer: OptimizerSpec, clip: AnyClipping, dtype: str) -> None:
     inner = Residual(layers=(Dense(units=4, l2=0.2), Tanh()))
     stack = (Dense(units=4, l1=0.05, l2=0.1), inner, Dense(units=4, frozen="weights", l2=0.1), Dense(units=3))
-    row = step_through(trained_with(optimizer, clip, stack, dtype), "update", cells=200)
+    row = step_through(trained_with(optimizer, clip, stack, dtype), "update", cells=60)
     assert not row.failures, row.failures[:5]
     trainer = stepped(trained_with(optimizer, clip, stack, dtype))
     told = explain(trainer, "0.grad_W", (1, 2), ALL)
