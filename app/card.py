@@ -27,6 +27,8 @@ class Card(QFrame):
         """Take the panel in."""
         self._column.addWidget(panel, 1)
         panel.status_changed.connect(self.title_bar.status.setText)
+        if panel.tools is not None:
+            self.title_bar.take(panel.tools)
 
 
 class TitleBar(QWidget):
@@ -45,6 +47,7 @@ class TitleBar(QWidget):
         self.setToolTip(kind.hint)
         row.addWidget(title)
         row.addWidget(self.status, 1)
+        self._row = row
         if isinstance(parent, QDockWidget):
             close = QToolButton(self)
             close.setText("×")
@@ -55,3 +58,7 @@ class TitleBar(QWidget):
             close.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             close.clicked.connect(parent.close)
             row.addWidget(close)
+
+    def take(self, tools: QWidget) -> None:
+        """Put a panel's own control beside the title."""
+        self._row.insertWidget(1, tools)

@@ -29,6 +29,8 @@ class Panel(QWidget):
     order: ClassVar[int] = 0  # among the panels of its area
     late: ClassVar[bool] = False  # made after the window's first frame: it needs a library that is slow to import
 
+    tools: QWidget | None = None  # a small control for its title bar
+
     status_changed = Signal(str)  # a short text for the right end of its title bar
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:

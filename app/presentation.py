@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, QEvent, QObject, QPoint, QPointF, Qt
 from PySide6.QtGui import QColor, QCursor, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QApplication, QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QWidget
 
 from app import theme
 from app.panel import Panel
+from app.widgets.text_line import TextLine
 
 if TYPE_CHECKING:
     from app.window import Window
@@ -29,9 +30,8 @@ class Presentation(QObject):
         self._point_size = theme.POINT_SIZE
         self._was_maximized = False
         self.ring = PointerRing(window)
-        self.position = QLabel(window)
+        self.position = TextLine("", window)
         self.position.setAccessibleName("position while presenting")
-        self.position.setFont(theme.tabular(self.position.font()))
         self.position.hide()
         self.panel = ""  # the name of the one that is shown, "" for none
         window.session.shown.connect(lambda _: self._tell())
@@ -64,7 +64,7 @@ class Presentation(QObject):
         window.centralWidget().setVisible(name not in window.docks)
         for part in self._controls():
             part.hide()
-        window.statusBar().insertWidget(0, self.position)
+        window.statusBar().insertWidget(0, self.position, 3)
         self.position.show()
         theme.set_stroke(2.0)
         window.appearance.set_point_size(self._point_size * LARGER)

@@ -159,6 +159,7 @@ def main() -> int:
     studio = Studio(app, "deep_sigmoid", "light")
     studio.train(200)
     studio.window.presentation.begin("flow")
+    studio.window.resize(*SIZE)
     studio.take("presentation-light")
     studio = Studio(app, "dead_relu_lr", "dark")
     studio.break_at(DeadUnits(above=0.5), steps=60)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QWidget
 
 from app.panel import Panel
 from app.session import Session
@@ -24,6 +24,7 @@ from engine.protocol import Built, Paths
 if TYPE_CHECKING:
     from app.widgets.series import Overlay
 
+LETTERS = 18  # of the quantity chosen that are seen
 REDRAWS = 12.0  # a second; fewer where there are many curves
 
 
@@ -49,11 +50,8 @@ class NormsPanel(Panel):
         layout.setContentsMargins(6, 0, 6, 4)
         layout.setSpacing(8)
         layout.addWidget(self.plot, 1)
-        side = QVBoxLayout()
-        side.setSpacing(2)
-        side.addWidget(self._choice())
-        side.addWidget(self.key, 1)
-        layout.addLayout(side)
+        layout.addWidget(self.key)
+        self.tools = self._choice()
         self._throttle = Throttle(self._redraw, self, REDRAWS, takes_turns=True)
         self._drawn: object = None
         self._paths: object = None
@@ -65,7 +63,11 @@ class NormsPanel(Panel):
     def _choice(self) -> QComboBox:
         self.choice = QComboBox(self)
         self.choice.addItems(list(QUANTITIES))
-        self.choice.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # as wide as the key
+        self.choice.setProperty("role", "quiet")
+        self.choice.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.choice.setMinimumContentsLength(LETTERS)
+        self.choice.setMinimumWidth(60)  # the window may be narrow
         self.choice.setAccessibleName("quantity")
         self.choice.setToolTip("What is drawn over the steps")
         self.choice.setFocusPolicy(Qt.FocusPolicy.TabFocus)

@@ -105,9 +105,9 @@ class _Painting:
 
     def _paint_convention(self) -> None:
         """What the loss averages over, under its number."""
-        if self._layout.crowded:
+        box, metrics = self._layout.loss_rect(), QFontMetrics(self._fonts.small)
+        if self._layout.crowded or metrics.horizontalAdvance("mean over") > box.width():
             return
-        box = self._layout.loss_rect()
         below = QRect(box.left(), box.bottom() + 3, box.width(), self._layout.tile_height // 2 + 6)
         below.setRight(min(below.right(), self._layout.size.width() - 4))
         self._p.setFont(self._fonts.small)

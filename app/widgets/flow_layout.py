@@ -39,11 +39,12 @@ class Fonts:
         small = _scaled(0.86)
         texts = [c.title for c in model.columns]
         title = _fitting(themes.tabular(QApplication.font()), texts, pitch, (1.08, 1.0, 0.9, 0.8), bold=True)
-        places = 2 if QFontMetrics(_scaled(0.72)).horizontalAdvance("0.00e+00") <= pitch - 4 else 1
+        smallest = QFontMetrics(_scaled(0.6))
+        places = next((n for n in (2, 1) if smallest.horizontalAdvance(f"{0:.{n}e}") <= pitch - 4), 0)
         widest = [f"{0:.{places}e}"]
         number = _fitting(themes.tabular(QApplication.font()), widest, pitch - 4, (0.86, 0.8, 0.72, 0.64, 0.56))
         loss = _fitting(
-            themes.tabular(QApplication.font()), ["00.000"], column + 8, (1.9, 1.6, 1.3, 1.0, 0.8), bold=True
+            themes.tabular(QApplication.font()), ["00.000"], column + 8, (1.9, 1.6, 1.3, 1.0, 0.8, 0.64, 0.5), bold=True
         )
         return cls(title, small, number, loss, f".{places}e")
 
