@@ -34,6 +34,7 @@ class EngineLink(QObject):
         self._closing = False
         self._starts = 0  # engines started in a row that never reported
         self._arrived.connect(self._on_arrived)
+        self._looked_at = time.monotonic()
         self._watchdog = QTimer(self, interval=PING_EVERY)
         self._watchdog.timeout.connect(self._look_after)
         self._watchdog.start()
@@ -102,8 +103,14 @@ class EngineLink(QObject):
             self.received.emit(event)
 
     def _look_after(self) -> None:
-        """Ping the engine; give it up when its main loop has not moved for too long."""
-        if time.monotonic() > self._alive_until:
+        """Ping the engine; give it up when its main loop has not moved for too long.
+
+        Time in which this thread was held up, with the engine's answers waiting for it, is not the engine's.
+        """
+        now = time.monotonic()
+        self._alive_until += max(now - self._looked_at - PING_EVERY / 1000, 0.0)
+        self._looked_at = now
+        if now > self._alive_until:
             stuck = f"{self._where} does not come to an end: the engine was stopped" if self._where else ""
             self._replace(stuck or "the engine did not answer")
         else:

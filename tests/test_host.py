@@ -69,6 +69,17 @@ def test_pausing_works_at_full_speed_and_shows_the_whole_picture(session: Sessio
     assert "0.grad_x" in session.frame.tensors  # type: ignore[union-attr]
 
 
+def test_a_window_that_was_held_up_does_not_blame_the_engine(session: Session, link: EngineLink, qtbot: QtBot) -> None:
+    said: list[str] = []
+    session.said.connect(lambda sentence, _: said.append(sentence))
+    qtbot.wait(600)  # so that a ping is out
+    process = link.process_id
+    time.sleep(2.5)
+    qtbot.wait(900)
+    assert said == []
+    assert link.process_id == process
+
+
 @pytest.mark.parametrize(("sign", "words"), [(signal.SIGKILL, "ended"), (signal.SIGSTOP, "answer")])
 def test_an_engine_that_dies_or_hangs_is_noticed_within_two_seconds_and_replaced(
     session: Session, link: EngineLink, qtbot: QtBot, sign: signal.Signals, words: str
