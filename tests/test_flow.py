@@ -18,7 +18,7 @@ from pytestqt.qtbot import QtBot
 from app import theme
 from app.panels.flow import FlowPanel
 from app.session import Selection, Session
-from app.widgets import flow_images
+from app.widgets import flow_images, flow_view
 from app.widgets.flow_layout import FlowLayout
 from app.widgets.flow_model import FlowModel, Row
 from app.widgets.flow_rulers import decade_limit, extreme, tensor_limit
@@ -448,3 +448,33 @@ def test_an_arrow_is_as_wide_as_what_is_passed_on(qtbot):
     assert images.activity(1) == 1
     assert images.activity(2) == 0
     panel.view.viewport().grab()
+
+
+def test_images_that_had_no_time_come_first_next_time_and_at_rest_all_are_of_the_frame(qtbot, monkeypatch):
+    desk = Desk()
+    panel = FlowPanel(desk.session)
+    qtbot.addWidget(panel)
+    panel.resize(900, 600)
+    panel.show()
+    view, tiles = panel.view, ("0.y", "1.y", "2.y")
+
+    def pixels():
+        view.viewport().grab()
+        return {a: view._images._shown[a].image.copy() for a in tiles}
+
+    desk.step(1)
+    first = pixels()
+    desk.session.playing = True
+    monkeypatch.setattr(flow_view, "IMAGES_WITHIN", -1.0)  # no time at all
+    desk.step(1)
+    assert pixels() == first
+    view._images.begin(1000.0)  # time enough: those that waited are made
+    for address in tiles:
+        view._images.image(address, *view._images._sizes[address])
+    second = {a: view._images._shown[a].image.copy() for a in tiles}
+    assert all(second[a] != first[a] for a in tiles)
+    desk.step(1)
+    assert pixels() == second
+    desk.session.playing = False
+    desk.show()
+    assert all(image != second[address] for address, image in pixels().items())

@@ -78,3 +78,20 @@ def test_every_sentence_on_a_quantity_has_its_curve_in_the_panel(qtbot: QtBot) -
     assert curves
     assert all(len(curve) == 12 for curve in curves)
     panel.grab()
+
+
+def test_a_sentence_that_stays_the_same_has_a_longer_course(qtbot: QtBot) -> None:
+    still = [{"kind": "dense", "units": 8, "frozen": "all", "weight_init": {"kind": "zeros"}}, {"kind": "relu"}]
+    desk = Desk(layers=[*still, {"kind": "dense", "units": 10}])
+    panel = HealthPanel(desk.session)
+    qtbot.addWidget(panel)
+    panel.build(desk.session.network)
+    panel.show()
+    rows = panel.findChild(QListWidget)
+    assert rows is not None
+    desk.step(5)
+    place = next(i for i in range(rows.count()) if "units are dead" in rows.item(i).text())
+    sentence = panel._found[place].sentence
+    desk.step(5)
+    assert panel._found[place].sentence == sentence
+    assert len(rows.item(place).data(CURVE)) == 10

@@ -114,3 +114,12 @@ def test_pictures_with_a_gap_between_have_no_entry_in_it() -> None:
     assert sheet.size == (2, 5)
     assert sheet.index_at(0, 2) is None
     assert sheet.cell_of((1, 3)) == (1, 4)
+
+
+def test_from_afar_a_block_of_cells_is_their_mean() -> None:
+    sheet = Pictures((1, 36), np.arange(36).reshape(1, 6, 6), 1)
+    values = entries((1, 36))
+    near = sheet.seen_from_afar(values, 6, 6)
+    np.testing.assert_array_equal(near, values.reshape(6, 6))
+    far = sheet.seen_from_afar(values, 2, 3)
+    np.testing.assert_allclose(far, values.reshape(3, 2, 3, 2).mean(axis=(1, 3)))

@@ -87,6 +87,9 @@ class HealthPanel(Panel):
         if found != self._found or not found:
             self._found = found
             self._fill()
+        for row, verdict in enumerate(self._found):  # the same sentence goes on, with a longer course
+            curve = heights(course(session.history, verdict, 1, self._shown()))
+            self.list.item(row).setData(CURVE, curve)
 
     def _fill(self) -> None:
         chosen = self.list.currentRow()
@@ -96,7 +99,6 @@ class HealthPanel(Panel):
             since = f"  (since step {count(verdict.step)})" if self._leads_back(verdict) else ""
             item = QListWidgetItem(f"{sign}  {verdict.sentence}{since}")
             item.setForeground(theme.current().color(colour))
-            item.setData(CURVE, heights(course(self.session.history, verdict, 1, self._shown())))
             item.setToolTip(
                 f"{verdict.sentence}\nThe curve: how it went up to this step, from its least to its greatest"
             )

@@ -47,7 +47,7 @@ def measure() -> Iterator[report.Figure]:
     share = run.nbytes / DEFAULT_BUDGET
     yield report.figure(case, "memory of the timeline over its budget", share, "", 1.0, at_least=False)
     scalars = run.history.nbytes / len(run.history.columns) / (len(run.history) / 1000)
-    yield report.figure(case, "bytes a scalar per 1,000 steps", scalars, "B", None, at_least=False)
+    yield report.figure(case, "bytes a scalar per 1,000 steps", scalars, "B", 60, at_least=False)
     yield report.figure(case, "scalars a step", len(run.history.columns), "", None, at_least=False)
 
 
