@@ -79,15 +79,15 @@ class Presentation(QObject):
         window, self.panel = self._window, ""
         self.ring.follow(False)
         window.statusBar().removeWidget(self.position)
-        for part in self._controls():
-            part.show()
-        window.centralWidget().show()
         theme.set_stroke(1.0)
         window.appearance.set_point_size(self._point_size)
-        if self._was_maximized:
+        if self._was_maximized:  # before all else is shown, whose least size may keep the window from becoming smaller
             window.showMaximized()
         else:
             window.showNormal()
+        for part in self._controls():
+            part.show()
+        window.centralWidget().show()
         window.restoreState(self._state)
 
     def _controls(self) -> tuple[QWidget, ...]:

@@ -183,7 +183,7 @@ class Window(QMainWindow):
         text = sentence[:1].upper() + sentence[1:] if starts_with_word else sentence
         self.message.setText(f"⚠  {text}" if wrong else text)
         self.message.setToolTip(sentence)
-        self.facts.setVisible(not wrong)  # a sentence needs the room
+        self.facts.setVisible(not wrong and not self.presentation.active)  # a sentence needs the room
         theme.mark(self.message, "alert" if wrong else "muted")
 
     # --- layout -------------------------------------------------------------------------------

@@ -37,9 +37,12 @@ def test_keys_step_while_presenting_the_line_below_tells_where_and_esc_ends_it(w
     wait_for_step(qtbot, window.session, 1)
     assert window.presentation.position.isVisible()
     assert "step 1" in window.presentation.position.text()
+    window.commands["step_phase"].trigger()  # a command has the line at the bottom cleared
+    assert not window.facts.isVisible(), "the position needs the room"
     qtbot.keyClick(window, Qt.Key.Key_Escape)
     assert not window.presentation.active
     assert not window.presentation.position.isVisible()
+    assert window.facts.isVisible()
 
 
 def test_a_ring_goes_with_the_pointer_only_while_presenting(window: Window, qtbot: QtBot) -> None:
