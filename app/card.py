@@ -16,19 +16,31 @@ class Card(QFrame):
     def __init__(self, kind: type[Panel], parent: QWidget, *, titled: bool) -> None:
         super().__init__(parent)
         theme.mark(self, "card")
+        self._panel: Panel | None = None
+        self._in_front = True
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(1, 1, 1, 1)
         self._column.setSpacing(0)
         self.title_bar = TitleBar(kind, self if titled else parent)
         if titled:
             self._column.addWidget(self.title_bar)
+        if isinstance(parent, QDockWidget):
+            parent.visibilityChanged.connect(self._on_front)
 
     def hold(self, panel: Panel) -> None:
         """Take the panel in."""
+        self._panel = panel
+        panel.set_in_front(self._in_front)
         self._column.addWidget(panel, 1)
         panel.status_changed.connect(self.title_bar.status.setText)
         if panel.tools is not None:
             self.title_bar.take(panel.tools)
+
+    def _on_front(self, in_front: bool) -> None:
+        """The dock came before those behind whose tab it was, or went behind one, or was shown or hidden at all."""
+        self._in_front = in_front
+        if self._panel is not None:
+            self._panel.set_in_front(in_front)
 
 
 class TitleBar(QWidget):

@@ -20,7 +20,7 @@ Area = Literal["left", "centre", "right", "bottom", "strip"]  # strip: along the
 class Panel(QWidget):
     """One subject on screen. It lays itself out in `build`, paints what `draw` gives it, and acts through the session.
 
-    A panel watches tensors and draws only while it is visible.
+    A panel watches tensors and draws only while it is seen: shown, and not behind another one's tab.
     """
 
     title: ClassVar[str]  # in its title bar
@@ -39,6 +39,7 @@ class Panel(QWidget):
         self.setObjectName(self.name())
         self.setAccessibleName(self.title)
         self._built_for: Built | None = None
+        self._in_front = True
         session.built.connect(self._on_built)
         session.adopted.connect(self.retell)
         session.shown.connect(self._on_shown)
@@ -63,8 +64,26 @@ class Panel(QWidget):
 
     def rewatch(self) -> None:
         """Tell the session what is wanted now; to be called when `wanted` would answer otherwise than before."""
-        shown = self.isVisible() and self.session.network is not None
+        shown = self.seen and self.session.network is not None
         self.session.watch(self, self.wanted() if shown else ())
+
+    def rest(self) -> None:
+        """The panel is no longer seen: stop what would go on by itself."""
+
+    # --- whether it is seen -------------------------------------------------------------------
+
+    @property
+    def seen(self) -> bool:
+        """Whether there is somebody to draw for."""
+        return self.isVisible() and self._in_front
+
+    def set_in_front(self, in_front: bool) -> None:
+        """Its dock came before or behind the others that share its place, which Qt takes for visible all the same."""
+        was_seen, self._in_front = self.seen, in_front
+        if self.seen and not was_seen:
+            self._appear()
+        elif was_seen and not self.seen:
+            self._disappear()
 
     def _on_built(self, network: Built) -> None:
         self._built_for = network
@@ -72,12 +91,22 @@ class Panel(QWidget):
         self.rewatch()
 
     def _on_shown(self, frame: Frame) -> None:
-        if self.isVisible():
+        if self.seen:
             self.draw(frame)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Watch again, and catch up with the frame shown."""
         super().showEvent(event)
+        if self._in_front:
+            self._appear()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """What is not seen is not watched."""
+        super().hideEvent(event)
+        if self._in_front:
+            self._disappear()
+
+    def _appear(self) -> None:
         network = self.session.network
         if network is not None and self._built_for is None:  # made after the network
             self._on_built(network)
@@ -85,9 +114,8 @@ class Panel(QWidget):
         if self.session.frame is not None:
             self.draw(self.session.frame)
 
-    def hideEvent(self, event: QHideEvent) -> None:
-        """What is not seen is not watched."""
-        super().hideEvent(event)
+    def _disappear(self) -> None:
+        self.rest()
         self.session.watch(self, ())
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtGui import QAccessible, QImage
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QToolButton
+from pytest import MonkeyPatch
 from pytestqt.qtbot import QtBot
 
 from app.actions import ACTIONS, load_recipe, write_recipe
@@ -186,3 +187,24 @@ def test_every_command_has_a_sentence_and_no_key_is_given_twice() -> None:
     keys = [key for command in ACTIONS.values() for key in command.keys]
     assert len(keys) == len(set(keys))
     assert all(command.run.__doc__ for command in ACTIONS.values())
+
+
+def test_a_panel_behind_another_tab_is_neither_watched_for_nor_drawn(
+    window: Window, qtbot: QtBot, monkeypatch: MonkeyPatch
+) -> None:
+    shown: dict[str, int] = {}
+    for name in ("norms", "health"):
+        monkeypatch.setattr(window.panels[name], "draw", lambda _, n=name: shown.update({n: shown.get(n, 0) + 1}))
+    window.commands["step_batch"].trigger()
+    wait_for_step(qtbot, window.session, 1)
+    assert not window.panels["health"].seen
+    assert shown.keys() == {"norms"}
+    window.docks["health"].raise_()
+    qtbot.waitUntil(lambda: window.panels["health"].seen)
+    assert shown.pop("health") == 1  # it catches up
+    shown.clear()
+    window.commands["step_batch"].trigger()
+    wait_for_step(qtbot, window.session, 2)
+    assert shown.keys() == {"health"}
+    window.docks["health"].hide()
+    qtbot.waitUntil(lambda: window.panels["norms"].seen)

@@ -6,7 +6,6 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.panel import Panel
@@ -140,9 +139,8 @@ class CurvesPanel(Panel):
         for throttle in self._throttles:
             throttle.ask()
 
-    def hideEvent(self, event: QHideEvent) -> None:
+    def rest(self) -> None:
         """What is not seen is not drawn, but caught up with."""
-        super().hideEvent(event)
         self._drawn = None
         for throttle in self._throttles:
             throttle.stop()

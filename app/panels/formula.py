@@ -136,7 +136,7 @@ class FormulaPanel(Panel):
     def _ask(self) -> None:
         """Ask the engine, once for each place."""
         target = self._target
-        if target is None or target.index is None or not self.isVisible() or self.session.playing:
+        if target is None or target.index is None or not self.seen or self.session.playing:
             return
         self._asked = target
         self.session.ask_terms(target.address, target.index)

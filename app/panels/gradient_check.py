@@ -7,7 +7,6 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from app.panel import Panel
@@ -171,9 +170,8 @@ class GradientCheckPanel(Panel):
             return held.shape if held is not None else ()
         return network.tensors[self._chosen].shape
 
-    def hideEvent(self, event: QHideEvent) -> None:
+    def rest(self) -> None:
         """What is not seen is not drawn."""
-        super().hideEvent(event)
         self._live_throttle.stop()
 
     def _show_live(self) -> None:

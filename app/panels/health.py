@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QListWidget, QListWidgetItem, QWidget
 
 from app import theme
@@ -67,9 +66,8 @@ class HealthPanel(Panel):
         """The cursor moved."""
         self._throttle.ask()
 
-    def hideEvent(self, event: QHideEvent) -> None:
+    def rest(self) -> None:
         """What is not seen is not told."""
-        super().hideEvent(event)
         self._throttle.stop()
 
     def _tell(self) -> None:

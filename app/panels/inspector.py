@@ -7,7 +7,6 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app import theme as themes
@@ -117,7 +116,7 @@ class InspectorPanel(Panel):
     def _on_selected(self, _: Selection) -> None:
         self._look_at_selection()
         self.rewatch()
-        if self.session.frame is not None and self.isVisible():
+        if self.session.frame is not None and self.seen:
             self.draw(self.session.frame)
 
     def _look_at_selection(self) -> None:
@@ -183,9 +182,8 @@ class InspectorPanel(Panel):
             self._status = text
             self.status_changed.emit(text)
 
-    def hideEvent(self, event: QHideEvent) -> None:
+    def rest(self) -> None:
         """What is not seen is not told."""
-        super().hideEvent(event)
         self._throttle.stop()
 
     # --- numbers ------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QWidget
 
 from app.panel import Panel
@@ -130,9 +129,8 @@ class NormsPanel(Panel):
         self.plot.show_position(session.cursor)
         self._throttle.ask()
 
-    def hideEvent(self, event: QHideEvent) -> None:
+    def rest(self) -> None:
         """What is not seen is not drawn, but caught up with."""
-        super().hideEvent(event)
         self._drawn = None
         self._throttle.stop()
 

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import QGridLayout, QLineEdit, QSizePolicy, QWidget
 
 from app import theme
@@ -168,9 +167,8 @@ class TimelinePanel(Panel):
             self.session.seek(int(text))
             self.strip.setFocus()
 
-    def hideEvent(self, event: QHideEvent) -> None:
+    def rest(self) -> None:
         """What is not seen is not drawn."""
-        super().hideEvent(event)
         self._throttle.stop()
 
 
