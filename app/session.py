@@ -421,7 +421,7 @@ class Session(QObject):
             for item in items:
                 other = merged.get(item.address, item)
                 size = max(item.rows, other.rows), max(item.columns, other.columns)
-                merged[item.address] = WatchItem(item.address, *size)
+                merged[item.address] = WatchItem(item.address, *size, item.may_wait and other.may_wait)
         self._link.send(protocol.Watch(tuple(merged.values())))
 
     # --- the gradient check -------------------------------------------------------------------
@@ -593,7 +593,8 @@ class Session(QObject):
         if self.compared is None and not event.playing:
             self.comparing = None
         self._note_live(event.live)
-        self.frame = read_frame(self._link.slots, event, self.network.phases, self.network.batches)
+        shown = self.frame.tensors if self.frame is not None else {}
+        self.frame = read_frame(self._link.slots, event, self.network.phases, self.network.batches, shown)
         self.shown.emit(self.frame)
         now = time.perf_counter()
         wait = FRAME_TIME - (now - self._last_taken) if self.playing else 0.0

@@ -260,6 +260,7 @@ class Host:
         self._set_playing(False)
         self._run = run
         self._checks.forget()
+        self._packer.forget_tensors()
         run.trainer.needs_input_gradient = True
         new = run not in self._runs
         self._runs.add(run, self._budget)
@@ -497,8 +498,8 @@ class Host:
         self._save_cost = self._saved_at - start
 
     def _may_show(self) -> bool:
-        """Whether the app is ready for a frame, and frames take no more than their share of the time while playing."""
-        hurried = self._playing and self._rate is None
+        """Whether the app is ready for a frame, and frames take no more than their share of the time while training."""
+        hurried = self._playing and self._rate is None and not self._back
         return self._credit and not (hurried and time.perf_counter() < self._packed_at + PACKING * self._pack_cost)
 
     def _send_frame(self) -> None:

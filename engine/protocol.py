@@ -161,11 +161,15 @@ class SetBudget(Message, frozen=True):
 
 
 class WatchItem(msgspec.Struct, frozen=True):
-    """One tensor wanted in frames, in at most rows × columns cells."""
+    """One tensor wanted in frames, in at most rows × columns cells.
+
+    `may_wait`: while a run plays it need not be in every frame.
+    """
 
     address: str
     rows: int = 96
     columns: int = 96
+    may_wait: bool = False
 
 
 class Watch(Message, frozen=True):
@@ -379,6 +383,7 @@ class FrameReady(Message, frozen=True):
     history_fork: int = 0  # the path that the rows are of
     tip: Position = Position(0, -1)  # the last position computed on the frame's path
     compared: int = -1  # the fork whose tensors were taken off these; −1: none
+    late: tuple[str, ...] = ()  # watched tensors that there was no time for: the picture that the app has still serves
 
 
 class Playing(Message, frozen=True):

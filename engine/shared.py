@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Iterator, Mapping
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
@@ -21,6 +23,7 @@ SLOTS = 3
 SLOT_BYTES = 16 * 2**20
 CHECKED = ("analytic", "numeric", "difference", "error", "pairs")  # what one can watch of a tensor that was checked
 HISTORY_BYTES = 2 * 2**20  # of each slot, kept for rows of the timeline
+PACK_WITHIN = 0.002  # seconds of a frame for tensors that may wait, while a run plays
 
 
 class FrameSlots:
@@ -51,9 +54,11 @@ class FrameSlots:
         return np.ndarray(shape, kind, self.block.buf, slot * SLOT_BYTES + offset)
 
 
-def read_frame(slots: FrameSlots, event: FrameReady, phases: tuple[Phase, ...], batches: int) -> Frame:
-    """The frame an event tells of, its arrays copied out of the slot."""
-    tensors = {
+def read_frame(
+    slots: FrameSlots, event: FrameReady, phases: tuple[Phase, ...], batches: int, shown: Mapping[str, Picture]
+) -> Frame:
+    """The frame an event tells of, its arrays copied out of the slot; what is late is still as it was `shown`."""
+    tensors = {address: shown[address] for address in event.late if address in shown} | {
         p.address: Picture(
             slots.view(event.slot, p.offset, (p.rows, p.columns), np.float32).copy(), p.shape, p.computed
         )
@@ -76,6 +81,8 @@ class Packer:
         self._slots = slots
         self._next = 0
         self.sent: dict[int, int] = {}  # rows of each fork's timeline that the app has
+        self._written: set[WatchItem] = set()  # what is watched, and was packed at least once
+        self._late: str | None = None  # the first tensor that had to wait
 
     def pack(
         self,
@@ -92,11 +99,51 @@ class Packer:
         `timelines` are those of all forks by number, a past's before its fork's; `minus` what is taken off tensors.
         """
         slot, self._next = self._next, (self._next + 1) % SLOTS
-        trainer, frame = run.trainer, run.trainer.frame()
+        frame = run.trainer.frame()
         fork, first, rows = self._pack_history(timelines, slot)
-        packed, offset = [], HISTORY_BYTES
-        infos, now = trainer.tensor_infos, frame.position.phase
-        for item in watch:
+        tensors, late = self._pack_tensors(run, report, watch, slot, minus, PACK_WITHIN if playing else math.inf)
+        return FrameReady(
+            slot=slot,
+            step=frame.step,
+            phase=frame.position.phase,
+            epoch=frame.epoch,
+            batch=frame.batch,
+            playing=playing,
+            scalars={**frame.scalars, **delta_norms(run)},
+            tensors=tensors,
+            late=late,
+            history_first=first,
+            history_rows=rows,
+            history_offset=0,
+            live=live,
+            history_fork=fork,
+            tip=run.recorder.tip,
+        )
+
+    def _pack_tensors(
+        self,
+        run: Run,
+        report: Report | None,
+        watch: tuple[WatchItem, ...],
+        slot: int,
+        minus: Mapping[str, NDArray[Any]],
+        within: float,
+    ) -> tuple[tuple[Packed, ...], tuple[str, ...]]:
+        """Write the tensors, those that may wait for so many seconds; returns what was written, and what was not.
+
+        Those that had to wait come first the next time, and one of them always has time; all are written once before
+        any has to wait.
+        """
+        infos, now = run.trainer.tensor_infos, run.trainer.position.phase
+        packed: list[Packed] = []
+        late: list[str] = []
+        offset, until, waited = HISTORY_BYTES, time.perf_counter() + within, False
+        for item in self._in_turn(watch):
+            if item.may_wait:
+                if waited and item in self._written and (late or time.perf_counter() > until):
+                    late.append(item.address)
+                    continue
+                waited = True
             array = find_tensor(run, report, item)
             if array is None:
                 continue
@@ -109,25 +156,23 @@ class Packer:
                 self._slots.view(slot, offset, matrix.shape, np.float32)[...] = within_float32(matrix)
             info = infos.get(item.address)
             computed = info is None or info.made_by <= now
-            rows_shown, columns_shown = matrix.shape
-            packed.append(Packed(item.address, offset, rows_shown, columns_shown, array.shape, computed))
+            packed.append(Packed(item.address, offset, len(matrix), matrix.shape[1], array.shape, computed))
+            self._written.add(item)
             offset += -(-matrix.size // 16) * 64
-        return FrameReady(
-            slot=slot,
-            step=frame.step,
-            phase=now,
-            epoch=frame.epoch,
-            batch=frame.batch,
-            playing=playing,
-            scalars={**frame.scalars, **delta_norms(run)},
-            tensors=tuple(packed),
-            history_first=first,
-            history_rows=rows,
-            history_offset=0,
-            live=live,
-            history_fork=fork,
-            tip=run.recorder.tip,
-        )
+        self._late = late[0] if late else None
+        return tuple(packed), tuple(late)
+
+    def _in_turn(self, watch: tuple[WatchItem, ...]) -> Iterator[WatchItem]:
+        """Those that may not wait, then the others from the first that had to."""
+        self._written &= set(watch)
+        yield from (item for item in watch if not item.may_wait)
+        waiting = [item for item in watch if item.may_wait]
+        first = next((i for i, item in enumerate(waiting) if item.address == self._late), 0)
+        yield from waiting[first:] + waiting[:first]
+
+    def forget_tensors(self) -> None:
+        """Another run is shown: of its tensors nothing was written."""
+        self._written, self._late = set(), None
 
     def is_behind(self, timelines: Mapping[int, Timeline]) -> bool:
         """Whether there are rows that were not sent yet."""

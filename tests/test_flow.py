@@ -18,7 +18,7 @@ from pytestqt.qtbot import QtBot
 from app import theme
 from app.panels.flow import FlowPanel
 from app.session import Selection, Session
-from app.widgets import flow_images, flow_view
+from app.widgets import flow_images
 from app.widgets.flow_layout import FlowLayout
 from app.widgets.flow_model import FlowModel, Row
 from app.widgets.flow_rulers import decade_limit, extreme, tensor_limit
@@ -233,13 +233,13 @@ def test_what_is_no_number_is_seen(view, run):
 
 def test_a_tensor_that_did_not_change_is_not_mapped_again(view, run, monkeypatch):
     mapped = []
-    plain = flow_images.Ruler.image
+    plain = flow_images.image_of
 
-    def counting(self, values, look, **more):
-        mapped.append(values.shape)
-        return plain(self, values, look, **more)
+    def counting(keys, *more):
+        mapped.append(keys.shape)
+        return plain(keys, *more)
 
-    monkeypatch.setattr(flow_images.Ruler, "image", counting)
+    monkeypatch.setattr(flow_images, "image_of", counting)
     run.step()
     view.show_frame(frame_of(run))
     picture(view)
@@ -450,31 +450,19 @@ def test_an_arrow_is_as_wide_as_what_is_passed_on(qtbot):
     panel.view.viewport().grab()
 
 
-def test_images_that_had_no_time_come_first_next_time_and_at_rest_all_are_of_the_frame(qtbot, monkeypatch):
+def test_what_is_late_in_a_frame_is_shown_as_it_was(qtbot):
     desk = Desk()
     panel = FlowPanel(desk.session)
     qtbot.addWidget(panel)
     panel.resize(900, 600)
     panel.show()
-    view, tiles = panel.view, ("0.y", "1.y", "2.y")
-
-    def pixels():
-        view.viewport().grab()
-        return {a: view._images._shown[a].image.copy() for a in tiles}
-
     desk.step(1)
-    first = pixels()
-    desk.session.playing = True
-    monkeypatch.setattr(flow_view, "IMAGES_WITHIN", -1.0)  # no time at all
+    panel.view.viewport().grab()
+    images, frame = panel.view._images, desk.session.frame
+    first = {a: images.image(a).copy() for a in ("0.y", "1.y")}
     desk.step(1)
-    assert pixels() == first
-    view._images.begin(1000.0)  # time enough: those that waited are made
-    for address in tiles:
-        view._images.image(address, *view._images._sizes[address])
-    second = {a: view._images._shown[a].image.copy() for a in tiles}
-    assert all(second[a] != first[a] for a in tiles)
-    desk.step(1)
-    assert pixels() == second
-    desk.session.playing = False
-    desk.show()
-    assert all(image != second[address] for address, image in pixels().items())
+    fresh = dict(desk.session.frame.tensors) | {"0.y": frame.tensors["0.y"]}
+    panel.view.show_frame(msgspec.structs.replace(desk.session.frame, tensors=fresh))
+    panel.view.viewport().grab()
+    assert images.image("0.y") == first["0.y"]
+    assert images.image("1.y") != first["1.y"]

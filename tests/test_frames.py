@@ -5,8 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.frames import as_matrix, reduce_extremes
-from engine.shared import within_float32
+from engine import shared
+from engine.frames import Picture, as_matrix, reduce_extremes
+from engine.protocol import WatchItem
+from engine.recipe import Recipe
+from engine.run import Run
+from engine.shared import FrameSlots, Packer, read_frame, within_float32
 
 
 @settings(deadline=None, max_examples=150)
@@ -50,3 +54,26 @@ def test_a_finite_value_beyond_float32_never_looks_infinite() -> None:
     assert values[0] > 1e38
     assert values[1] < -1e38
     assert values[4] == 0.5
+
+
+def test_while_playing_what_may_wait_comes_in_turn_and_the_rest_in_every_frame(
+    digits: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "PACK_WITHIN", -1.0)  # no time for anything that may wait
+    run, slots = Run(digits), FrameSlots()
+    try:
+        packer, watch = Packer(slots), (*(WatchItem(f"{i}.y", may_wait=True) for i in range(5)), WatchItem("0.W"))
+        shown: dict[str, Picture] = {}
+        seen = []
+        for playing in (True, True, True, True, False):
+            run.step()
+            event = packer.pack(run, None, watch, playing, (), {0: run.history}, {})
+            frame = read_frame(slots, event, run.trainer.all_phases, 1, shown)
+            assert frame.tensors.keys() == {item.address for item in watch}
+            seen.append(sorted(a for a in frame.tensors if frame.tensors[a] is not shown.get(a)))
+            np.testing.assert_array_equal(frame.tensors["0.W"].values, run.trainer.parameters["0.W"])
+            shown = dict(frame.tensors)
+        everything = sorted(item.address for item in watch)
+        assert seen == [everything, ["0.W", "0.y"], ["0.W", "1.y"], ["0.W", "2.y"], everything]
+    finally:
+        slots.close()

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pytest
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtGui import QAccessible, QImage
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QToolButton
-from pytest import MonkeyPatch
 from pytestqt.qtbot import QtBot
 
 from app.actions import ACTIONS, load_recipe, write_recipe
@@ -190,7 +190,7 @@ def test_every_command_has_a_sentence_and_no_key_is_given_twice() -> None:
 
 
 def test_a_panel_behind_another_tab_is_neither_watched_for_nor_drawn(
-    window: Window, qtbot: QtBot, monkeypatch: MonkeyPatch
+    window: Window, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: dict[str, int] = {}
     for name in ("norms", "health"):

@@ -8,12 +8,12 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.panel import Panel
 from app.session import Selection, Session
-from app.widgets.flow_model import Tile
+from app.widgets.flow_model import Row, Tile
 from app.widgets.flow_view import FlowView
 from engine.frames import Frame
 from engine.protocol import Built, WatchItem
 
-ROWS, COLUMNS = 96, 128  # cells of a tensor in a tile, at most
+ROWS, COLUMNS = 128, 128  # cells of a tensor in a tile, at most
 PER_PIXEL = 2  # cells, each way
 STEP = 32  # cells by which it changes, so that a pixel more or less asks for nothing new
 
@@ -57,11 +57,13 @@ class FlowPanel(Panel):
 
     def _item(self, tile: Tile) -> WatchItem:
         """As many cells of a tensor as its tile may need; all of what is shown as pictures."""
+        sample = tile.row in (Row.ACTIVATIONS, Row.GRADIENTS)
+        may_wait = not (sample and self.session.by_class)  # they are sorted by the labels of their own mini-batch
         if tile.pictures is not None:
-            return WatchItem(tile.address, tile.shape[0], prod(tile.shape[1:]))
+            return WatchItem(tile.address, tile.shape[0], prod(tile.shape[1:]), may_wait)
         size = self.view.tile_rect(tile.address).size()
         rows, columns = (-(-PER_PIXEL * pixels // STEP) * STEP for pixels in (size.height(), size.width()))
-        return WatchItem(tile.address, min(max(rows, STEP), ROWS), min(max(columns, STEP), COLUMNS))
+        return WatchItem(tile.address, min(max(rows, STEP), ROWS), min(max(columns, STEP), COLUMNS), may_wait)
 
     def _on_sorting(self, by_class: bool) -> None:
         self.view.sort(by_class)

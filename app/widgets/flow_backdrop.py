@@ -1,11 +1,11 @@
-"""What stays between most frames of the Flow view: words, legend, the lit column. Painted once, then kept."""
+"""What stays between most frames of the Flow view: words, legend, the lit column, lines around tiles."""
 
 from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QLineF, QPoint, QPointF, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen, QPixmap, QPolygonF
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPixmap, QPolygonF
 
 from app import theme as themes
 from app.theme import Theme
@@ -13,7 +13,7 @@ from app.widgets.flow_images import FlowImages
 from app.widgets.flow_layout import FlowLayout
 from app.widgets.flow_model import Direction, Lit, Row, times
 from app.widgets.flow_rulers import log_ruler
-from app.widgets.picture import compact, draw_colour_bar
+from app.widgets.picture import compact, draw_colour_bar, hatch
 
 CENTRE = Qt.AlignmentFlag.AlignCenter
 LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
@@ -62,6 +62,7 @@ class _Painting:
         for index in self._layout.seen(visible):
             self._paint_head(index)
             self._paint_shape(index)
+            self._paint_frames(index)
             if self._model.columns[index].norm:
                 self._p.fillRect(self._layout.norm_rect(index), self._theme.color("field"))
         self._paint_convention()
@@ -102,6 +103,18 @@ class _Painting:
             line = self._layout.text_rect(index, top, self._layout.line)
             text = times(self._images.shapes.get(tile.address, tile.shape))
             draw_text(self._p, line, text, self._fonts.number, self._theme.color("muted"))
+
+    def _paint_frames(self, index: int) -> None:
+        """A line around each tile; hatched, until it has an image."""
+        for tile in self._model.columns[index].tiles:
+            rect = self._layout.tiles[tile.address]
+            self._p.fillRect(rect.adjusted(-1, -1, 1, 1), self._theme.color("line"))
+            if tile.address not in self._images.shapes:
+                self._p.fillRect(rect, self._theme.color("panel"))
+                self._p.save()
+                self._p.setClipRect(rect)
+                hatch(self._p, rect.adjusted(-1, -1, 1, 1), self._theme)  # the tile has a frame of its own
+                self._p.restore()
 
     def _paint_convention(self) -> None:
         """What the loss averages over, under its number."""
@@ -168,12 +181,12 @@ def draw_arrow(
     """An arrow from left to right (forward) or from right to left (backward)."""
     tail, tip = (left, right) if direction == "forward" else (right, left)
     back = tip + math.copysign(min(6.0, abs(tip - tail) * 0.6), tail - tip)
+    half, edge = width / 2 * themes.stroke(), 3.5 + width / 2 * themes.stroke()
+    above = [QPointF(tail, y - half), QPointF(back, y - half), QPointF(back, y - edge)]
+    below = [QPointF(back, y + edge), QPointF(back, y + half), QPointF(tail, y + half)]
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(QPen(colour, width * themes.stroke(), c=Qt.PenCapStyle.FlatCap))
-    painter.drawLine(QLineF(tail, y, back, y))
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(colour)
-    half = 3.5 + width / 2 * themes.stroke()
-    painter.drawPolygon(QPolygonF([QPointF(tip, y), QPointF(back, y - half), QPointF(back, y + half)]))
+    painter.drawPolygon(QPolygonF([*above, QPointF(tip, y), *below]))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)

@@ -1,28 +1,28 @@
-"""The images of the Flow view's tiles, each on its ruler; made when a tile is painted, if a frame changed it."""
+"""The images of the Flow view's tiles, each on its ruler; made before a painting, if a frame changed them."""
 
 from __future__ import annotations
 
 import math
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 
 from app import theme as themes
 from app.widgets.flow_model import FlowModel, Row, Tile
 from app.widgets.flow_rulers import (
     NORM_DECADES,
+    Size,
     decade_limit,
-    extreme,
     log_ruler,
-    typical,
-    typical_extreme,
+    sizes_of,
 )
 from app.widgets.flow_scales import Rulers, Scales
-from app.widgets.picture import Ruler, Values, shrink
+from app.widgets.picture import Ruler, Values
 from app.widgets.sheets import Order, Pictures, Plain, Sheet
+from app.widgets.tile_colours import image_of, keys_of, strongest
 from engine.frames import Frame, Picture
 
 ACTIVITY_DECADES = 3  # from the widest arrow to the narrowest
@@ -34,8 +34,8 @@ class _Shown:
 
     values: Values
     ruler: Ruler
-    image: QImage
-    drawn: QImage | None = None  # with no more pixels than the tile, and direct colours: they scale ten times quicker
+    pixels: tuple[int, int]  # of the tile, across and down
+    image: QImage  # with no more pixels than the tile
 
 
 class FlowImages:
@@ -44,12 +44,9 @@ class FlowImages:
     def __init__(self, model: FlowModel) -> None:
         self._model = model
         self._shown: dict[str, _Shown] = {}
-        self._sizes: dict[str, tuple[int, int]] = {}  # pixels of tiles, across and down
         self._pictures: dict[str, Picture] = {}
+        self._sizes: dict[str, Size] = {}  # of the pictures' values
         self.rulers = Rulers()
-        self._first: set[str] = set()  # images that waited in the last painting
-        self._late: set[str] = set()  # and those that wait in this one
-        self._until = math.inf
         self.shapes: dict[str, tuple[int, ...]] = {}  # of the tensors that are computed
         self.by_class = False  # whether the samples stand sorted by class
         self._order: Order | None = None
@@ -65,29 +62,28 @@ class FlowImages:
 
     def show(self, frame: Frame) -> None:
         """Take a frame's tensors; what it has not computed in this mini-batch has no image."""
-        tiles = self._model.tiles
+        tiles, before = self._model.tiles, self._pictures
         self._pictures = {a: p for a, p in frame.tensors.items() if p.computed and a in tiles and p.values.size}
         self.shapes = {a: p.shape for a, p in self._pictures.items()}
+        known = {a: self._sizes[a] for a, p in self._pictures.items() if before.get(a) is p}
+        self._sizes = known | sizes_of({a: p.values for a, p in self._pictures.items() if a not in known})
         if self.rulers.scales.rows_together:
             self._follow_rows()
         labels = frame.tensors.get("data.labels") if self.by_class else None
-        known = labels is not None and labels.computed and labels.whole
-        self._order = np.argsort(labels.values[:, 0], kind="stable") if labels is not None and known else None
-        with np.errstate(all="ignore"):
-            sizes = [extreme(p.values) for a, p in self._pictures.items() if tiles[a].gradient]
-        self.gradient_ruler = self.rulers.gradients(max(sizes, default=0.0))
+        told = labels is not None and labels.computed and labels.whole
+        self._order = np.argsort(labels.values[:, 0], kind="stable") if labels is not None and told else None
+        gradients = (size.largest for a, size in self._sizes.items() if tiles[a].gradient)
+        self.gradient_ruler = self.rulers.gradients(max(gradients, default=0.0))
         norms = [v for c in self._model.columns if math.isfinite(v := frame.scalars.get(c.norm, math.nan))]
         self.norm_ruler = log_ruler(self._norms.follow(max(norms, default=0.0)), NORM_DECADES)
-        activations = ((tiles[a], p) for a, p in self._pictures.items() if tiles[a].row is Row.ACTIVATIONS)
-        with np.errstate(all="ignore"):
-            self._activity = {tile.column: typical(picture.values) for tile, picture in activations}
+        activations = ((tiles[a].column, size) for a, size in self._sizes.items() if tiles[a].row is Row.ACTIVATIONS)
+        self._activity = {column: size.typical for column, size in activations}
 
     def _follow_rows(self) -> None:
         """One ruler for all activations, one for all parameters."""
         for row in (Row.ACTIVATIONS, Row.PARAMETERS):
-            shown = [p.values for a, p in self._pictures.items() if self._model.tiles[a].row is row]
-            with np.errstate(all="ignore"):
-                self.rulers.follow_row(row, max(map(typical_extreme, shown), default=0.0))
+            shown = (size for a, size in self._sizes.items() if self._model.tiles[a].row is row)
+            self.rulers.follow_row(row, max((size.typical_extreme for size in shown), default=0.0))
 
     def activity(self, column: int) -> float:
         """How strong what a column passes on is, 0 … 1: log, the strongest of all columns being 1."""
@@ -108,32 +104,53 @@ class FlowImages:
         order = self._order if samples and self._order is not None and len(self._order) == picture.shape[0] else None
         return Plain(picture.shape, order)
 
-    def _arranged(self, tile: Tile, values: Values) -> Values:
+    def draw(self, pixels: Mapping[str, tuple[int, int]]) -> None:
+        """Make the images of these tiles, of so many pixels across and down, if anything about them changed."""
+        groups: dict[object, list[tuple[Tile, Values]]] = {}
+        for address, size in pixels.items():
+            picture, tile = self._pictures.get(address), self._model.tiles[address]
+            if picture is not None and not self._is_as_before(tile, picture.values, size):
+                arranged = self._arranged(tile, picture.values, size)
+                groups.setdefault((arranged.shape, size, tile.pictures is None), []).append((tile, arranged))
+        table = themes.signed_table(themes.current())
+        for group in groups.values():
+            self._draw_alike(group, pixels[group[0][0].address], table)
+
+    def _draw_alike(self, group: list[tuple[Tile, Values]], pixels: tuple[int, int], table: list[int]) -> None:
+        """Tiles of one size whose values are of one shape, together: many small arrays cost more than a large one."""
+        together = keys_of(np.stack([values for _, values in group]))
+        if group[0][0].pictures is None:
+            together = strongest(together, pixels[1], pixels[0])
+        for (tile, _), keys in zip(group, together, strict=True):
+            ruler = self._ruler(tile)
+            image = _smaller(image_of(keys, ruler, table), pixels)
+            self._shown[tile.address] = _Shown(self._pictures[tile.address].values, ruler, pixels, image)
+
+    def _is_as_before(self, tile: Tile, values: Values, pixels: tuple[int, int]) -> bool:
+        """Whether the image that is there shows these values still."""
+        old = self._shown.get(tile.address)
+        if old is None or old.pixels != pixels:
+            return False
+        if old.values is not values:
+            if not _equal(old.values, values):
+                return False
+            old.values = values
+        own = not tile.gradient and not self.rulers.scales.rows_together
+        return own or old.ruler == self._ruler(tile)
+
+    def _arranged(self, tile: Tile, values: Values, pixels: tuple[int, int]) -> Values:
         sheet = self.sheet(tile.address)
         if isinstance(sheet, Pictures):
             with np.errstate(all="ignore"):
-                return sheet.seen_from_afar(values, *self._sizes.get(tile.address, sheet.size[::-1]))
+                return sheet.seen_from_afar(values, *pixels)
         return values if sheet is None else sheet.arrange(values)
 
-    def _map(self, tile: Tile, values: Values) -> _Shown:
-        """The values' image; the one already shown if they and their ruler are the same."""
-        old = self._shown.get(tile.address)
-        if old is not None and old.values is not values and _equal(old.values, values):
-            old.values = values
-        same = old is not None and old.values is values
-        own = not tile.gradient and not self.rulers.scales.rows_together
-        ruler = old.ruler if same and own and old is not None else self._ruler(tile, values)
-        if old is None or not same or old.ruler != ruler:
-            drawn = ruler.image(self._arranged(tile, values), themes.current())
-            old = self._shown[tile.address] = _Shown(values, ruler, drawn)
-        return old
-
-    def _ruler(self, tile: Tile, values: Values) -> Ruler:
-        with np.errstate(all="ignore"):
-            if not tile.gradient:
-                return self.rulers.of_value(tile, typical_extreme(values))
-            together = self.rulers.scales.gradients_together
-            return self.gradient_ruler if together else self.rulers.of_gradient(tile, extreme(values))
+    def _ruler(self, tile: Tile) -> Ruler:
+        size = self._sizes[tile.address]
+        if not tile.gradient:
+            return self.rulers.of_value(tile, size.typical_extreme)
+        together = self.rulers.scales.gradients_together
+        return self.gradient_ruler if together else self.rulers.of_gradient(tile, size.largest)
 
     def scale(self, scales: Scales) -> None:
         """Measure the colours otherwise from now on."""
@@ -147,9 +164,7 @@ class FlowImages:
 
     def recolour(self) -> None:
         """The same images in another theme's colours."""
-        for shown in self._shown.values():
-            shown.image.setColorTable(themes.signed_table(themes.current()))
-            shown.drawn = None
+        self._shown.clear()
 
     def picture(self, address: str) -> Picture | None:
         """The tensor behind a tile, None where it is not computed."""
@@ -157,51 +172,22 @@ class FlowImages:
 
     def ruler(self, address: str) -> Ruler | None:
         """The ruler a tile is drawn on, None where it is not computed."""
-        picture = self._pictures.get(address)
-        return None if picture is None else self._map(self._model.tiles[address], picture.values).ruler
-
-    def begin(self, seconds: float) -> None:
-        """Begin a painting that has so many seconds for images: then those of before stay, to come first next time."""
-        self._until = time.perf_counter() + seconds
-        self._first, self._late = (self._late if seconds < math.inf else set()), set()
-
-    def image(self, address: str, width: int, height: int) -> QImage | None:
-        """A tile's image with no more pixels than the screen has there; None where it is not computed."""
-        picture = self._pictures.get(address)
-        if picture is None:
+        if address not in self._pictures:
             return None
-        if self._sizes.get(address) != (width, height):
-            self._sizes[address] = width, height
-            self._shown.pop(address, None)
-        old = self._shown.get(address)
-        if old is not None and old.drawn is not None and self._must_wait(address):
-            return old.drawn
-        shown = self._map(self._model.tiles[address], picture.values)
-        wanted = QSize(min(width, shown.image.width()), min(height, shown.image.height()))
-        if shown.drawn is None or shown.drawn.size() != wanted:
-            if self._model.tiles[address].pictures is not None:
-                shown.drawn = _smaller(shown.image, wanted)
-            else:
-                small = shown.image if shown.image.size() == wanted else shrink(shown.image, width, height)
-                shown.drawn = small.convertToFormat(QImage.Format.Format_RGB32)
-        return shown.drawn
+        shown = self._shown.get(address)
+        return shown.ruler if shown is not None else self._ruler(self._model.tiles[address])
 
-    def _must_wait(self, address: str) -> bool:
-        """Whether there is no time left for this image, or others have waited longer."""
-        if self._first and address not in self._first:
-            return True
-        if time.perf_counter() < self._until:
-            return False
-        self._late.add(address)
-        return True
+    def image(self, address: str) -> QImage | None:
+        """A tile's image as it was last drawn; None where it is not computed."""
+        return self._shown[address].image if address in self._pictures else None
 
 
-def _smaller(image: QImage, size: QSize) -> QImage:
+def _smaller(image: QImage, pixels: tuple[int, int]) -> QImage:
     """Pictures as one sees them from afar: strokes stay where extremes would be noise."""
-    direct = image.convertToFormat(QImage.Format.Format_RGB32)
-    if direct.size() == size:
-        return direct
-    return direct.scaled(size, Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation)
+    width, height = min(pixels[0], image.width()), min(pixels[1], image.height())
+    if (width, height) == (image.width(), image.height()):
+        return image
+    return image.scaled(width, height, Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation)
 
 
 def _equal(one: Values, other: Values) -> bool:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPixmap, QPixmapCache, QPolygonF
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
 
 from app import theme as themes
-from app.theme import Theme
-from app.widgets.flow_backdrop import draw_arrow, draw_text
+from app.widgets.flow_backdrop import CENTRE, draw_arrow, draw_text
 from app.widgets.flow_images import FlowImages
 from app.widgets.flow_layout import BAR, FlowLayout
 from app.widgets.flow_model import Direction, Lit, Row
 from app.widgets.heatmap import draw_ring
-from app.widgets.picture import Ruler, hatch
+from app.widgets.picture import Ruler
 from engine.frames import Frame
 
 NOT_YET = "not yet"
 DIM = 0.3  # opacity of an arrow nothing has flowed along yet
 THINNEST, THICKEST = 1.2, 7.0  # pixels of an arrow
+FORWARD: Direction = "forward"
+BACKWARD: Direction = "backward"
 
 
 class FlowPainter:
@@ -32,63 +33,66 @@ class FlowPainter:
 
     def paint(self, visible: QRect) -> None:
         """Tiles and numbers of the columns in the visible part of the content."""
-        line = self._theme.color("line")
-        for index in self._layout.seen(visible):
-            for tile in self._model.columns[index].tiles:
-                self._paint_tile(tile.address, line)
-            if self._model.columns[index].norm:
-                self._paint_norm(index)
-            if index + 1 < len(self._model.columns) and not self._layout.crowded:
-                self._paint_arrows(index)
+        seen = self._layout.seen(visible)
+        self._paint_tiles(seen)
+        if not self._layout.crowded:
+            self._paint_arrows([index for index in seen if index + 1 < len(self._model.columns)])
+        self._paint_norms([index for index in seen if self._model.columns[index].norm])
         self._paint_loss()
 
-    def _paint_tile(self, address: str, line: QColor) -> None:
-        rect, ratio = self._layout.tiles[address], self._ratio
-        image = self._images.image(address, int(rect.width() * ratio), int(rect.height() * ratio))
-        self._p.fillRect(rect.adjusted(-1, -1, 1, 1), line)
-        if image is None:
-            self._p.drawPixmap(rect.topLeft(), hatched(rect, ratio, self._theme))
-        else:
-            self._p.drawImage(rect, image)
+    def _paint_tiles(self, seen: list[int]) -> None:
+        """Images only: frames, and the look of what is not computed, are in the backdrop."""
+        ratio, rects, images = self._ratio, self._layout.tiles, self._images
+        tiles = [tile.address for index in seen for tile in self._model.columns[index].tiles]
+        images.draw({a: (int(rects[a].width() * ratio), int(rects[a].height() * ratio)) for a in tiles})
+        for address in tiles:
+            image = images.image(address)
+            if image is not None:
+                self._p.drawImage(rects[address], image)
 
-    def _paint_arrows(self, index: int) -> None:
-        """To the column at the right: forward along the activations, backward along the gradients.
+    def _paint_arrows(self, columns: list[int]) -> None:
+        """To the columns at the right: forward along the activations, backward along the gradients.
 
         Their width is what is passed on: the root mean square of y, ‖grad_y‖, each on a log scale.
         """
-        columns = self._model.columns
-        routes: tuple[tuple[Row, int, Direction, float], ...] = (
-            (Row.ACTIVATIONS, index + 1, "forward", self._images.activity(index)),
-            (Row.GRADIENTS, index, "backward", self._gradient_share(index)),
-        )
-        for row, into, direction, share in routes:
-            left, right, y = self._layout.arrow(index, row)
-            flowed = any(tile.address in self._images.shapes for tile in columns[into].row(row))
-            self._p.setOpacity(1.0 if flowed else DIM)
-            colour, width = self._theme.color(direction), THINNEST + (THICKEST - THINNEST) * (share if flowed else 0.25)
-            draw_arrow(self._p, left, right, y, colour, direction, width)
+        for row, direction in ((Row.ACTIVATIONS, FORWARD), (Row.GRADIENTS, BACKWARD)):
+            colour = self._theme.color(direction)
+            for index in columns:
+                left, right, y = self._layout.arrow(index, row)
+                into = self._model.columns[index + (row is Row.ACTIVATIONS)]
+                flowed = any(tile.address in self._images.shapes for tile in into.row(row))
+                share = self._images.activity(index) if row is Row.ACTIVATIONS else self._gradient_share(index)
+                width = THINNEST + (THICKEST - THINNEST) * (share if flowed else 0.25)
+                self._p.setOpacity(1.0 if flowed else DIM)
+                draw_arrow(self._p, left, right, y, colour, direction, width)
         self._p.setOpacity(1.0)
 
     def _gradient_share(self, index: int) -> float:
         norm = self._frame.scalars.get(self._model.columns[index].norm) if self._frame is not None else None
         return 0.0 if norm is None else bar_share(norm, self._images.norm_ruler)
 
-    def _paint_norm(self, index: int) -> None:
-        theme, rect = self._theme, self._layout.norm_rect(index)
-        line = self._layout.text_rect(index, rect.bottom() + 4, self._layout.line + 2)
-        norm = self._frame.scalars.get(self._model.columns[index].norm) if self._frame is not None else None
-        if norm is None:
-            if self._layout.crowded:
-                return
-            draw_text(self._p, line, NOT_YET, self._fonts.small, theme.color("muted"))
-            return
-        finite = math.isfinite(norm)
-        filled = round(rect.width() * bar_share(norm, self._images.norm_ruler))
-        self._p.fillRect(rect.left(), rect.top(), filled, BAR, theme.color("backward" if finite else "alarm"))
+    def _paint_norms(self, columns: list[int]) -> None:
+        """A bar in each column's trough and, where there is room, the number under it."""
+        theme, scalars = self._theme, self._frame.scalars if self._frame is not None else {}
+        norms = {index: scalars.get(self._model.columns[index].norm) for index in columns}
+        for index, norm in norms.items():
+            if norm is not None:
+                rect = self._layout.norm_rect(index)
+                filled = round(rect.width() * bar_share(norm, self._images.norm_ruler))
+                colour = theme.color("backward" if math.isfinite(norm) else "alarm")
+                self._p.fillRect(rect.left(), rect.top(), filled, BAR, colour)
         if self._layout.crowded:
             return
-        text = format(norm, self._fonts.number_format) if finite else no_number(norm)
-        draw_text(self._p, line, text, self._fonts.number, theme.color("text" if finite else "bad_text"))
+        self._p.setFont(self._fonts.number)  # which is chosen so that every norm fits
+        for index, norm in norms.items():
+            line = self._layout.text_rect(index, self._layout.norm_rect(index).bottom() + 4, self._layout.line + 2)
+            if norm is None:
+                draw_text(self._p, line, NOT_YET, self._fonts.small, theme.color("muted"))
+                self._p.setFont(self._fonts.number)
+                continue
+            finite = math.isfinite(norm)
+            self._p.setPen(theme.color("text" if finite else "bad_text"))
+            self._p.drawText(line, CENTRE, format(norm, self._fonts.number_format) if finite else no_number(norm))
 
     def _paint_loss(self) -> None:
         """The loss as a number, at the height of the gradients it starts."""
@@ -196,18 +200,3 @@ def loss_text(loss: float) -> str:
         return f"{loss:.3f}"
     mantissa, _, exponent = f"{loss:.1e}".partition("e")
     return f"{mantissa if abs(int(exponent)) < 100 else mantissa.partition('.')[0]}e{int(exponent)}"
-
-
-def hatched(rect: QRect, ratio: float, theme: Theme) -> QPixmap:
-    """The look of "not computed yet" at a tile's size; slanted lines are slow to draw, so Qt's own cache keeps it."""
-    size = QSize(round(rect.width() * ratio), round(rect.height() * ratio))
-    key = f"nablascope/hatched/{size.width()}/{size.height()}/{ratio}/{theme.name}"
-    pixmap = QPixmap(size)
-    if not QPixmapCache.find(key, pixmap):
-        pixmap.setDevicePixelRatio(ratio)
-        pixmap.fill(theme.color("panel"))
-        painter = QPainter(pixmap)
-        hatch(painter, QRect(-1, -1, rect.width() + 2, rect.height() + 2), theme)  # the tile has a frame of its own
-        painter.end()
-        QPixmapCache.insert(key, pixmap)
-    return pixmap

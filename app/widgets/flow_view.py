@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
@@ -36,7 +34,6 @@ MOVES = {
     Qt.Key.Key_Down: (0, 1),
 }
 KEYS_HINT = "Shift and the arrow keys move from tile to tile; + and − zoom, 0 shows all"
-IMAGES_WITHIN = 0.006  # seconds of a repaint while a run plays; what does not fit is a frame late
 ZOOM = 1.25  # a key or a notch of the wheel
 ZOOMS = 1.0, 16.0
 ZOOM_KEYS = {"+": ZOOM, "=": ZOOM, "-": 1 / ZOOM, "−": 1 / ZOOM, "0": 0.0}
@@ -250,7 +247,6 @@ class FlowView(QAbstractScrollArea):
         ratio = self.devicePixelRatioF()
         painter.drawPixmap(0, 0, self._backdrop.pixmap(layout, self._images, self._lit, now, offset, size, ratio))
         painter.translate(-offset)
-        self._images.begin(IMAGES_WITHIN if self.calm else math.inf)
         flow = FlowPainter(painter, layout, self._images, self._frame)
         flow.paint(QRect(offset, size))
         if not self.calm:

@@ -34,7 +34,7 @@ def indexed_image(values: Values, limit: float, table: Sequence[int], log_floor:
     if not values.size:
         return QImage()
     image = _blank(tuple(table)).copy(0, 0, cols, rows)
-    _pixels(image)[...] = _indices(values, limit, log_floor)
+    _pixels(image)[...] = strengths(values, limit, log_floor)
     return image
 
 
@@ -46,7 +46,8 @@ def _blank(table: tuple[int, ...]) -> QImage:
     return image
 
 
-def _indices(values: Values, limit: float, log_floor: float | None) -> npt.NDArray[np.uint8]:
+def strengths(values: Values, limit: float, log_floor: float | None) -> npt.NDArray[np.uint8]:
+    """The place of each value in a colour table: 1 … 255, and 0 for what is no number."""
     limit = min(max(limit, _TINY), _HUGE) if math.isfinite(limit) else 1.0
     signed = np.empty(values.shape, np.float32)
     if log_floor is None:
@@ -204,6 +205,7 @@ def hatch(painter: QPainter, rect: QRectF | QRect, theme: Theme) -> None:
     painter.setClipRect(rect, Qt.ClipOperation.IntersectClip)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(QPen(theme.color("hatch"), 1))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
     height = rect.height()
     starts = np.arange(rect.left() - height, rect.right(), 8.0).tolist()
     painter.drawLines([QLineF(x, rect.bottom(), x + height, rect.top()) for x in starts])

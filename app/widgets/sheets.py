@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from math import ceil, prod, sqrt
 from typing import Protocol
 
@@ -72,14 +73,14 @@ class Pictures:
         cells[:count, :height, :width] = places
         cells = cells.reshape(rows, columns, height + 1, width + 1).transpose(0, 2, 1, 3)
         self._cells = np.ascontiguousarray(cells.reshape(rows * (height + 1), columns * (width + 1))[:-1, :-1])
-        self._gaps = self._cells < 0
+        self._gaps = np.flatnonzero(self._cells < 0)
         self.size = (self._cells.shape[0], self._cells.shape[1])
         self.count = count
 
     def arrange(self, values: Values) -> Values:
         """Gaps are 0, which has the colour of the paper."""
         drawn: Values = np.take(values, self._cells, mode="clip")
-        drawn[self._gaps] = 0
+        drawn.ravel()[self._gaps] = 0
         return drawn
 
     def seen_from_afar(self, values: Values, width: int, height: int) -> Values:
@@ -89,7 +90,10 @@ class Pictures:
         if block == 1:
             return drawn
         whole = drawn[: rows // block * block, : columns // block * block]
-        return np.asarray(whole.reshape(rows // block, block, columns // block, block).mean(axis=(1, 3)))
+        for axis in (0, 1):  # sums of slices: many times quicker than a mean over axes this short
+            slices = [np.take(whole, range(first, whole.shape[axis], block), axis) for first in range(block)]
+            whole = functools.reduce(np.add, slices)
+        return whole / whole.dtype.type(block * block)
 
     def index_at(self, row: int, column: int) -> Index | None:
         """None in a gap."""
