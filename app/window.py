@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QMainWindow,
     QMenu,
+    QTabBar,
     QToolBar,
     QWidget,
 )
@@ -29,6 +30,7 @@ from app.own_code import OwnCodeWatcher, ask_to_run
 from app.panel import Panel, find_panels
 from app.presentation import Presentation
 from app.session import Selection, Session
+from app.tab_order import move_focus
 from app.transport import Transport
 
 STATE_VERSION = 2
@@ -131,6 +133,7 @@ class Window(QMainWindow):
             card.title_bar.setVisible(not is_strip)
             theme.mark(card, "strip" if is_strip else "card")
             dock.setWidget(card)
+            dock.visibilityChanged.connect(self._name_tabs)
         if kind.late:
             self._late.append((kind, card))
         else:
@@ -243,6 +246,16 @@ class Window(QMainWindow):
         self.resizeDocks(strips, [1] * len(strips), down)  # as slim as it may be
         if "curves" in self.docks and "norms" in self.docks:
             self.resizeDocks([self.docks["curves"], self.docks["norms"]], [1000, 1000], across)
+
+    def _name_tabs(self, _: bool) -> None:
+        """Tabs of docks come and go with them; Qt gives them no name."""
+        for tabs in self.findChildren(QTabBar, options=Qt.FindChildOption.FindDirectChildrenOnly):
+            tabs.setAccessibleName("panels that share a place")
+            tabs.setToolTip("Panels that share this place; the arrow keys change between them")
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Tab goes through the window as one reads it."""
+        return move_focus(self, forward)
 
     def show_bench(self) -> None:
         """Open the bug bench beside the window."""

@@ -10,11 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication
 
 from app import cli, theme
 from app.link import EngineLink
 from app.session import Session
+from app.widgets.throttle import Throttle
 from app.window import Window
 from engine.conditions import DeadUnits
 from engine.recipe import Recipe
@@ -68,6 +70,11 @@ class Studio:
             self.app.processEvents()
             time.sleep(0.002)
 
+    def rest(self, seconds: float = 0.7) -> None:
+        """Let everything that takes turns be drawn."""
+        self.wait(lambda: False, seconds)
+        self.wait(lambda: not any(throttle.resting for throttle in self.window.findChildren(Throttle)))
+
     def train(self, steps: int) -> None:
         """Train so many mini-batches."""
         goal = self.session.frame.step + steps if self.session.frame else steps
@@ -109,7 +116,7 @@ class Studio:
 
     def take(self, name: str) -> None:
         """Save the window as a picture, and let it go."""
-        self.wait(lambda: False, 0.8)
+        self.rest()
         self.window.grab().save(str(HERE / f"{name}.png"))
         self.leave()
 
@@ -119,7 +126,7 @@ class Studio:
         dock.setFloating(True)
         dock.resize(*PANEL)
         self.check()
-        self.wait(lambda: False, 1.5)
+        self.rest(1.5)
         dock.grab().save(str(HERE / f"{name}.png"))
         self.leave()
 
@@ -128,6 +135,7 @@ class Studio:
         self.window.close()
         self.link.close()
         self.window.deleteLater()
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def main() -> int:

@@ -1,17 +1,31 @@
 """The whole window with the real engine: from button to pixel, docks, keys, messages, memory of the layout."""
 
+from itertools import groupby
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-from PySide6.QtCore import QSettings, Qt
+from PySide6.QtCore import QPoint, QSettings, Qt
 from PySide6.QtGui import QAccessible, QImage
-from PySide6.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QToolButton
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QToolButton,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from app.actions import ACTIONS, load_recipe, write_recipe
+from app.panel import Panel
+from app.tab_order import controls
 from app.theme import current
+from app.widgets.flow_view import FlowView
+from app.widgets.heatmap import Heatmap
+from app.widgets.plot import StepPlot
 from app.window import Window
 from engine.run import Run
 
@@ -208,3 +222,36 @@ def test_a_panel_behind_another_tab_is_neither_watched_for_nor_drawn(
     assert shown.keys() == {"health"}
     window.docks["health"].hide()
     qtbot.waitUntil(lambda: window.panels["norms"].seen)
+
+
+def test_tab_goes_through_the_window_as_one_reads_it(window: Window, qtbot: QtBot) -> None:
+    window.session.select("2.W")  # its form is made anew
+    qtbot.wait(50)
+    order = controls(window)
+    assert len(order) == len(set(order)) > 30
+    start = window.transport.findChild(QToolButton)
+    start.setFocus()
+    visited = [start]
+    for _ in order[1:]:
+        qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Tab)
+        visited.append(QApplication.focusWidget())
+    assert visited == order
+    qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Backtab)
+    assert QApplication.focusWidget() is order[-2]
+    panels = [p.name() for w in order if (p := panel_of(w)) is not None]
+    seen = ["network", "data", "flow", "inspector", "curves", "norms", "timeline"]
+    assert [name for name, _ in groupby(panels)] == seen
+    for kind in (QAbstractButton, QComboBox, QLineEdit, QAbstractSpinBox, StepPlot, FlowView, Heatmap):
+        for control in window.findChildren(kind):
+            shown = (
+                control.isVisible() and control.isEnabled() and window.rect().contains(control.mapTo(window, QPoint()))
+            )
+            if shown and control.focusProxy() is None and not isinstance(control.parent(), QAbstractSpinBox):
+                assert control in order, control.accessibleName()
+
+
+def panel_of(widget: QWidget | None) -> Panel | None:
+    """The panel that a widget belongs to."""
+    while widget is not None and not isinstance(widget, Panel):
+        widget = widget.parentWidget()
+    return widget
