@@ -72,6 +72,10 @@ class Timeline:
             return own
         return np.concatenate([self._past.rows(first, min(last, self.shared)), own])
 
+    def read(self, places: Sequence[int], first: int, last: int) -> NDArray[Any]:
+        """Some columns by their places, of the rows from `first` up to `last`, (places, N)."""
+        return np.ascontiguousarray(self.rows(first, last)[:, list(places)].T)
+
     def __getitem__(self, column: str) -> NDArray[Any]:
         """One quantity over all steps, (N,). Raises KeyError for an unknown column."""
         index = self._index[column]

@@ -85,10 +85,14 @@ def test_tags_stand_at_the_curves_ends_apart(qtbot: QtBot):
     desk = Desk(layers=[{"kind": "dense", "units": 10}] * 7)
     panel = shown(qtbot, desk)
     desk.step(10)
-    places = sorted(curve.tag.pos().y() for curve in panel.plot._curves if curve.tag.isVisible())
+    tags = panel.plot.drawn_tags()
+    places = sorted(place for _, place in tags)
     assert len(places) >= 5
-    assert min(np.diff(places)) > 0
-    assert {curve.tag.toPlainText() for curve in panel.plot._curves} == set("0123456")
+    assert min(np.diff(places)) > 5
+    assert {text for text, _ in tags} <= set("0123456")
+    panel.resize(640, 400)
+    QApplication.processEvents()
+    assert {text for text, _ in panel.plot.drawn_tags()} == set("0123456")
 
 
 @pytest.mark.parametrize("places", [[0.0, 0.1, 0.2], [5.0, 5.0, 5.0], [9.9, 10.0, 10.0]])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from app.widgets.plot import StepPlot
     from app.widgets.series import Overlay
 
+READINGS = 5.0  # of the values a second: nobody reads more
 PENALTY, VALIDATION = 1, 2  # places in the theme's series; training has that of its fork
 
 
@@ -58,6 +59,7 @@ class CurvesPanel(Panel):
             Throttle(self._redraw_loss, self, takes_turns=True),
             Throttle(self._redraw_accuracy, self, takes_turns=True),
         )
+        self._values = Throttle(self._read_values, self, READINGS, takes_turns=True)
         self._drawn: object = None
         self._paths: object = None
         for plot in self._plots:
@@ -107,7 +109,7 @@ class CurvesPanel(Panel):
         scale = 100.0 if column.endswith("accuracy") else 1.0
 
         def read(first: int, last: int) -> Array:
-            return scale * history.rows(first, last)[:, place]
+            return scale * history.read((place,), first, last)[0]
 
         return read
 
@@ -144,7 +146,7 @@ class CurvesPanel(Panel):
         """What is not seen is not drawn, but caught up with."""
         super().hideEvent(event)
         self._drawn = None
-        for throttle in self._throttles:
+        for throttle in (*self._throttles, self._values):
             throttle.stop()
 
     def _redraw_accuracy(self) -> None:
@@ -158,7 +160,7 @@ class CurvesPanel(Panel):
         self.loss.redraw(length)
         self.loss.mark_steps(self.session.live.failed)
         self._mark_loss()
-        self._read_values()
+        self._values.ask(at_once=not self.session.playing)
         self.status_changed.emit(self._status(self.session.cursor or length))
 
     def _mark_loss(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen, QResizeEvent
@@ -11,6 +11,8 @@ from PySide6.QtWidgets import QApplication, QSizePolicy, QWidget
 from app import theme as themes
 from app.theme import Theme
 
+Weight = Literal["plain", "faint", "strong"]  # faint: the raw curve behind its own mean, which is strong
+STROKES = {"plain": 2.0, "faint": 1.0, "strong": 3.0}  # pixels
 SAMPLE = 18.0  # pixels of a curve's line
 GAP = 6.0
 
@@ -22,6 +24,7 @@ class KeyRow(NamedTuple):
     color: int
     markers: bool = False
     dashed: bool = False
+    weight: Weight = "plain"
 
 
 class Key(QWidget):
@@ -130,7 +133,7 @@ def _draw_sample(painter: QPainter, box: QRectF, row: KeyRow, theme: Theme) -> N
     colour = QColor(series_color(row.color, theme))
     middle = box.top() + box.height() / 2
     style = Qt.PenStyle.DashLine if row.dashed else Qt.PenStyle.SolidLine
-    painter.setPen(QPen(colour, 2, style))
+    painter.setPen(QPen(colour, STROKES[row.weight], style))
     painter.drawLine(QLineF(box.left() + 2, middle, box.left() + SAMPLE, middle))
     if row.markers:
         painter.setPen(Qt.PenStyle.NoPen)
