@@ -516,7 +516,7 @@ class Session(QObject):
         if self._new_engine:  # it knows of no path but this one, whose rows are still here
             history = Timeline(event.columns)
             if event.columns == self.history.columns:
-                history.extend(self.history.rows(0, event.step))
+                history.begin_as(self.history, event.step)
             self.histories, self.paths, self._runs = {event.fork: history}, None, {}
         self._new_engine, self.compared = False, None
         self._runs[event.run] = event
