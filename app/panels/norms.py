@@ -6,9 +6,8 @@ import math
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from PySide6.QtCore import Qt
 from PySide6.QtGui import QHideEvent
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
 from app.panel import Panel
 from app.session import Session
@@ -17,6 +16,7 @@ from app.widgets.fork_colours import fork_place
 from app.widgets.key import Key
 from app.widgets.numbers import NONE, count, exponent, ratio
 from app.widgets.quantities import PER_LAYER, QUANTITIES, norms
+from app.widgets.quiet_choice import quiet_choice
 from app.widgets.throttle import Throttle
 from engine.frames import Frame
 from engine.protocol import Built, Paths
@@ -45,7 +45,7 @@ class NormsPanel(Panel):
 
         super().__init__(session, parent)
         self.plot = StepPlot("log", "gradient norm per layer over steps", "no step yet")
-        self.key = Key(value_text="0.00e-00")
+        self.key = Key(("0.00e-00",))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(6, 0, 6, 4)
         layout.setSpacing(8)
@@ -62,16 +62,7 @@ class NormsPanel(Panel):
         session.paths_changed.connect(self._on_paths)
 
     def _choice(self) -> QComboBox:
-        self.choice = QComboBox(self)
-        self.choice.addItems(list(QUANTITIES))
-        self.choice.setProperty("role", "quiet")
-        self.choice.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
-        self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.choice.setMinimumContentsLength(LETTERS)
-        self.choice.setMinimumWidth(60)  # the window may be narrow
-        self.choice.setAccessibleName("quantity")
-        self.choice.setToolTip("What is drawn over the steps")
-        self.choice.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.choice = quiet_choice(self, list(QUANTITIES), LETTERS, "quantity", "What is drawn over the steps")
         self.choice.currentTextChanged.connect(self._on_choice)
         return self.choice
 
@@ -85,9 +76,9 @@ class NormsPanel(Panel):
         table = Dense(lines.read)  # all curves at once
         named = enumerate(zip(lines.names, lines.tags, strict=True))
         series = tuple(Series(name, Row(table, number), number, tag=tag) for number, (name, tag) in named)
+        self.plot.set_overlays(self._others() if quantity == PER_LAYER else ())
         self.plot.set_series(series)
         self.plot.setAccessibleName(f"{quantity} over steps")
-        self.plot.set_overlays(self._others() if quantity == PER_LAYER else ())
         self.key.set_rows(tuple(s.key_row() for s in series))
         self._redraw()
 
@@ -152,7 +143,7 @@ class NormsPanel(Panel):
         """The norms of the step pointed at; else of the last step."""
         step = self.plot.step or self.session.cursor or len(self.session.history)
         values = [s.source.at(step)[1] for s in self.plot.series]
-        texts = tuple(exponent(v) if step else NONE for v in values)
+        texts = tuple((exponent(v) if step else NONE,) for v in values)
         self.key.set_values(f"step {count(step)}" if step else "", texts)
         finite = [v for v in values if math.isfinite(v) and v > 0]
         spread = f"largest / smallest {ratio(max(finite) / min(finite))}" if len(finite) > 1 else ""
