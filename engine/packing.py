@@ -57,7 +57,7 @@ class Block:
         few = np.flatnonzero(_distinct(bits[:, :PROBE]) <= PROBE // 2)
         words = _distinct(bits[few])
         size[CODES, few] = np.where(words <= MOST_CODES, self.length + 8 * words, np.inf)
-        return np.argmin(size, axis=0).astype(np.int8)
+        return np.asarray(np.argmin(size, axis=0).astype(np.int8))
 
     def _beside(self, values: Array, wrong: dict[int, Array]) -> tuple[Array, Array, Array]:
         """Where each column's values that do not fit begin, then the row and the value of each."""

@@ -6,6 +6,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import numpy as np
 from PySide6.QtGui import QHideEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
@@ -54,10 +55,10 @@ class CurvesPanel(Panel):
         self.accuracy = StepPlot("percent", "accuracy over steps", "")
         self.key = Key(LONGEST, TITLES)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(6, 0, 6, 4)
-        layout.setSpacing(8)
-        layout.addWidget(self.loss, 3)
-        layout.addWidget(self.accuracy, 2)
+        layout.setContentsMargins(6, 0, 4, 4)
+        layout.setSpacing(4)
+        layout.addWidget(self.loss, 1)
+        layout.addWidget(self.accuracy, 1)
         layout.addWidget(self.key)
         self.tools = self._smoothing()
         self._throttles = (
@@ -124,7 +125,7 @@ class CurvesPanel(Panel):
         colour, width, read = fork_place(self.session.fork), self.session.smoothing, self._read(column)
         shown = [Series("train", Dense(read), colour, weight="faint" if width else "plain")]
         if width:
-            shown.append(Series(f"mean of {width}", mean_of(read, width), colour, weight="strong"))
+            shown.append(Series(f"mean {width}", mean_of(read, width), colour, weight="strong"))
         known = Sparse(self._read(f"validation_{column}"))
         shown.append(Series("validation", known, VALIDATION, markers=True))
         if column == "loss" and any(".penalty_" in address for address in network.tensors):
@@ -138,7 +139,7 @@ class CurvesPanel(Panel):
         scale = 100.0 if column.endswith("accuracy") else 1.0
 
         def read(first: int, last: int) -> Array:
-            return scale * history.read((place,), first, last)[0]
+            return np.asarray(scale * history.read((place,), first, last)[0])
 
         return read
 

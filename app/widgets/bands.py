@@ -9,7 +9,8 @@ from PySide6.QtGui import QColor, QImage
 
 from app.widgets.curve_data import Array
 
-ALPHA = 0.19  # of one band over the paper
+ALPHA, LEAST = 0.19, 0.08  # of one band over the paper; of one of many
+FEW = 6  # bands that have all of it
 _PLACES = (2, 1, 0)  # of red, green and blue in a pixel
 
 
@@ -49,7 +50,7 @@ def picture(groups: list[Bands], width: int, height: int) -> tuple[QImage, int] 
 def _image(filled: Array, most: int) -> QImage:
     """From the sums of colours, and how many bands lie over each pixel (at most so many)."""
     count = np.arange(most + 1)
-    shown = 255 * (1 - (1 - ALPHA) ** count)
+    shown = 255 * (1 - (1 - max(ALPHA * min(1.0, FEW / most), LEAST)) ** count)
     strength = np.column_stack([*[shown / 255 / np.maximum(count, 1)] * 3, shown / np.maximum(count, 1)])
     pixels = (filled * strength.astype(np.float32)[filled[..., 3]]).astype(np.uint8)
     height, width = pixels.shape[:2]
@@ -71,6 +72,7 @@ def _edges(group: Bands, width: int, height: int) -> list[tuple[Array, Array, Ar
     for number, colour in enumerate(group.colors):
         columns = np.flatnonzero(seen[number])
         if len(columns):
-            parts = np.array([*(colour.getRgb()[place] for place in _PLACES), 1], np.int32)
+            rgb = colour.red(), colour.green(), colour.blue()
+            parts = np.array([*(rgb[place] for place in _PLACES), 1], np.int32)
             found.append((columns, top[number, columns], bottom[number, columns], parts))
     return found

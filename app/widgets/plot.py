@@ -57,7 +57,7 @@ class StepPlot(pg.PlotWidget):
         item.ctrlMenu.setParent(self, item.ctrlMenu.windowFlags())  # pyqtgraph gives it none: nobody would delete it
         item.hideButtons()
         item.disableAutoRange()
-        item.layout.setContentsMargins(0, 7, 14, 0)
+        item.layout.setContentsMargins(0, 7, 10, 0)
         self.setMouseEnabled(x=True, y=False)
         self._box = item.getViewBox()
         self._box.sigRangeChangedManually.connect(self._on_zoomed)

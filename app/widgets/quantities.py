@@ -97,7 +97,7 @@ def _rounds(numbers: Sequence[int], begin: int) -> Iterator[tuple[list[int], lis
 
 def _quotients(history: Timeline, above: list[int], below: list[int], first: int, last: int) -> Array:
     with np.errstate(all="ignore"):
-        return history.read(above, first, last) / history.read(below, first, last)
+        return np.asarray(history.read(above, first, last) / history.read(below, first, last))
 
 
 def _parameters(network: Built) -> list[str]:
