@@ -193,7 +193,7 @@ class CurveLayer(QGraphicsObject):
         painter.setFont(font)
         for tag, end in self.placed:
             width, height = metrics.horizontalAdvance(tag.text), metrics.height() * 0.8
-            left = end.x() - width - GAP if tag.inside or end.x() + width > self._box.width() else end.x() + GAP
+            left = end.x() - width - GAP if tag.inside or end.x() + GAP + width > self._box.width() else end.x() + GAP
             box = QRectF(left, end.y() - height / 2, width, height)
             if tag.inside:
                 painter.fillRect(box, paper)

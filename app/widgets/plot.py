@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
-from PySide6.QtGui import QColor, QHideEvent, QKeyEvent, QMouseEvent, QResizeEvent
+from PySide6.QtGui import QColor, QFontMetricsF, QHideEvent, QKeyEvent, QMouseEvent, QResizeEvent
 
 from app import theme as themes
 from app.widgets.axes import LARGEST, Scale, StepAxis, ValueAxis, limits, pen, steady
 from app.widgets.curve_data import Array, Row, Sparse, Thinned
-from app.widgets.curve_layer import CurveLayer, Shape, Tag
+from app.widgets.curve_layer import GAP, CurveLayer, Shape, Tag
 from app.widgets.key import series_color
-from app.widgets.series import Overlay, Series, Source
+from app.widgets.series import Overlay, Series, Source, small_font
 
 import pyqtgraph as pg  # isort: skip  (after PySide6, or it may choose another Qt)
 
-TAG_ROOM = 20  # pixels kept right of the last step for the curves' tags
+TAG_ROOM = 20  # pixels kept right of the last step for the curves' tags, at least
 STILL = 4  # pixels that a click may move
 FEW_CURVES = 12  # up to here curves have soft edges and as many points as pixels
 LAST = 8  # points at a curve's end that a tag stands at the height of
@@ -43,7 +43,7 @@ class StepPlot(pg.PlotWidget):
         self._overlays: tuple[Overlay, ...] = ()
         self._points: list[Thinned] = []
         self._pressed: QPointF | None = None
-        self._tagged = False
+        self._tag_room = 0
         self._length = 0
         self._zoomed = False
         self._step: int | None = None
@@ -84,8 +84,14 @@ class StepPlot(pg.PlotWidget):
         """Show these curves from now on."""
         self._zoomed, self._length = False, 0
         self._series = series
-        self._tagged = any(s.tag for s in series)
+        self._tag_room = self._room_for_tags()
         self.redraw(0)
+
+    def _room_for_tags(self) -> int:
+        """Pixels right of the last step."""
+        metrics = QFontMetricsF(small_font())
+        widths = [metrics.horizontalAdvance(s.tag) for s in self._series if s.tag]
+        return max(TAG_ROOM, round(max(widths) + 2 * GAP)) if widths else 0
 
     def set_overlays(self, overlays: tuple[Overlay, ...]) -> None:
         """Lay other paths' curves over these from now on."""
@@ -244,7 +250,7 @@ class StepPlot(pg.PlotWidget):
         """All steps, with an end that moves in few jumps."""
         last = steady(max(self._length, *(overlay.length() for overlay in self._overlays), 10))
         width = max(self._box.width(), 60.0)
-        room = last * TAG_ROOM / (width - TAG_ROOM) if self._tagged else 0.0
+        room = last * self._tag_room / max(width - self._tag_room, TAG_ROOM)
         wanted = [0.0, last + room]
         if self._limits != wanted:
             self._limits = wanted
@@ -354,6 +360,7 @@ class StepPlot(pg.PlotWidget):
         self._lost.setPen(pen(theme.color("bad")))
         self._lost_text.setColor(theme.bad_text)
         self._empty.setColor(theme.muted)
+        self._tag_room = self._room_for_tags()
         self._draw()
 
 
