@@ -7,7 +7,6 @@ change, and strokes the extremes of a thinned curve where a filled band shows th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,20 +25,26 @@ FAR = 20_000.0  # pixels beyond the edge that nothing is drawn at: the painter's
 MARK = 9  # pixels: how high a mark on the time axis is
 GAP = 4.0  # pixels between a curve's end and its tag
 MOST_DOTS = 60
+FINE = 12  # curves up to which bands are as fine as the screen; with more, every second pixel
 
 
-@dataclass(frozen=True)
-class Shape:
-    """A curve as it is to be painted: its points, y on the plot's scale, one of those read together or alone."""
+class Look(NamedTuple):
+    """How a curve is painted."""
 
-    points: Thinned
-    place: int | None
     color: QColor
     width: float = 1.0
     alpha: int = 255
     style: Qt.PenStyle = Qt.PenStyle.SolidLine
     dots: float = 0.0  # pixels across, where they are few enough to be told apart
     smooth: bool = True
+
+
+class Shape(NamedTuple):
+    """A curve as it is to be painted: its points, y on the plot's scale, one of those read together or alone."""
+
+    points: Thinned
+    place: int | None
+    look: Look
 
 
 class Pixels(NamedTuple):
@@ -51,8 +56,7 @@ class Pixels(NamedTuple):
     high: Array
 
 
-@dataclass(frozen=True)
-class Tag:
+class Tag(NamedTuple):
     """A text at the end of a curve; `inside`: left of it, where beyond the end there is no room of its own."""
 
     text: str
@@ -73,7 +77,7 @@ class CurveLayer(QGraphicsObject):
         self._marked = np.empty(0)
         self._mapped: object = None
         self._lines: list[tuple[Shape, list[QPolygonF]]] = []
-        self._bands: tuple[QImage, int] | None = None
+        self._bands: tuple[QImage, QRectF] | None = None
         self.placed: list[tuple[Tag, QPointF]] = []  # the tags that have room, and their middle left or right ends
         self.setZValue(-1)  # behind the lines at the pointer and where the run stands
         box.sigResized.connect(self._on_resized)
@@ -122,21 +126,22 @@ class CurveLayer(QGraphicsObject):
         extremes = self._y(points.y) if len(points.mean_x) else points.y[..., :0]
         return Pixels(self._x(x), self._y(y), extremes[..., ::2], extremes[..., 1::2])
 
-    def _picture_of_bands(self, pixels: dict[int, Pixels]) -> tuple[QImage, int] | None:
-        """Of the curves that are thinned; nothing where there are none."""
-        ratio = self._ratio()
+    def _picture_of_bands(self, pixels: dict[int, Pixels]) -> tuple[QImage, QRectF] | None:
+        """Of the curves that are thinned, and where it lies; nothing where there are none."""
+        ratio = self._ratio() if len(self._shapes) <= FINE else self._ratio() / 2
         groups = []
         for key, found in pixels.items():
             shapes = [shape for shape in self._shapes if id(shape.points) == key]
             if found.low.shape[-1]:
                 places = [shape.place or 0 for shape in shapes]
                 low, high = (np.atleast_2d(part)[places] * ratio for part in (found.low, found.high))
-                groups.append(Bands(found.x * ratio, low, high, tuple(shape.color for shape in shapes)))
+                groups.append(Bands(found.x * ratio, low, high, tuple(shape.look.color for shape in shapes)))
         size = round(self._box.width() * ratio), round(self._box.height() * ratio)
         made = picture(groups, *size) if groups and min(size) > 0 else None
-        if made is not None:
-            made[0].setDevicePixelRatio(ratio)
-        return made
+        if made is None:
+            return None
+        image, row = made
+        return image, QRectF(0, row / ratio, image.width() / ratio, image.height() / ratio)
 
     def _ratio(self) -> float:
         views = self.scene().views() if self.scene() is not None else []
@@ -174,10 +179,11 @@ class CurveLayer(QGraphicsObject):
         painter.save()
         painter.setClipRect(self.boundingRect())
         if self._bands is not None:
-            image, row = self._bands
-            painter.drawImage(QPointF(0, row / image.devicePixelRatio()), image)
+            image, place = self._bands
+            painter.drawImage(place, image)
+        stroke = themes.stroke()
         for shape, lines in self._lines:
-            _paint_line(painter, shape, lines)
+            _paint_line(painter, shape, lines, stroke)
         self._paint_tags(painter)
         if len(self._marked):
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
@@ -201,16 +207,17 @@ class CurveLayer(QGraphicsObject):
             painter.drawText(box, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextDontClip, tag.text)
 
 
-def _paint_line(painter: QPainter, shape: Shape, lines: list[QPolygonF]) -> None:
-    colour = QColor(shape.color)
-    colour.setAlpha(shape.alpha)
-    painter.setPen(QPen(colour, shape.width * themes.stroke(), shape.style))
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing, shape.smooth)
+def _paint_line(painter: QPainter, shape: Shape, lines: list[QPolygonF], stroke: float) -> None:
+    look = shape.look
+    colour = QColor(look.color)
+    colour.setAlpha(look.alpha)
+    painter.setPen(QPen(colour, look.width * stroke, look.style))
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing, look.smooth)
     for line in lines:
         painter.drawPolyline(line)
-    if shape.dots and len(shape.points.line[0]) <= MOST_DOTS:
+    if look.dots and len(shape.points.line[0]) <= MOST_DOTS:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(colour, shape.dots, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+        painter.setPen(QPen(colour, look.dots, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
         for line in lines:
             painter.drawPoints(line)
 

@@ -13,7 +13,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QHideEvent, QKeyEvent, QMouseEv
 from app import theme as themes
 from app.widgets.axes import LARGEST, Scale, StepAxis, ValueAxis, limits, pen, steady
 from app.widgets.curve_data import Array, Row, Sparse, Thinned
-from app.widgets.curve_layer import GAP, CurveLayer, Shape, Tag
+from app.widgets.curve_layer import GAP, CurveLayer, Look, Shape, Tag
 from app.widgets.key import series_color
 from app.widgets.series import Overlay, Series, Source, small_font
 
@@ -42,6 +42,7 @@ class StepPlot(pg.PlotWidget):
         self._series: tuple[Series, ...] = ()
         self._overlays: tuple[Overlay, ...] = ()
         self._points: list[Thinned] = []
+        self._looks: list[Look] = []
         self._pressed: QPointF | None = None
         self._tag_room = 0
         self._length = 0
@@ -84,14 +85,15 @@ class StepPlot(pg.PlotWidget):
         """Show these curves from now on."""
         self._zoomed, self._length = False, 0
         self._series = series
-        self._tag_room = self._room_for_tags()
+        self._dress()
         self.redraw(0)
 
-    def _room_for_tags(self) -> int:
-        """Pixels right of the last step."""
+    def _dress(self) -> None:
+        """The looks of the curves, and the pixels that their tags need right of the last step."""
+        self._looks = [self._look_of(series) for series in self._series]
         metrics = QFontMetricsF(small_font())
         widths = [metrics.horizontalAdvance(s.tag) for s in self._series if s.tag]
-        return max(TAG_ROOM, round(max(widths) + 2 * GAP)) if widths else 0
+        self._tag_room = max(TAG_ROOM, round(max(widths) + 2 * GAP)) if widths else 0
 
     def set_overlays(self, overlays: tuple[Overlay, ...]) -> None:
         """Lay other paths' curves over these from now on."""
@@ -186,13 +188,13 @@ class StepPlot(pg.PlotWidget):
         read: dict[int, Thinned] = {}
         shapes, tags = self._shapes_of_others(window, read)
         self._points = []
-        for series in self._series:
+        for series, look in zip(self._series, self._looks, strict=True):
             place = series.source.place if isinstance(series.source, Row) else None
             points = self._thinned(series.source, window, read)
-            shapes.append(self._shape_of(series, points, place))
+            shapes.append(Shape(points, place, look))
             self._points.append(points if place is None else points.one(place))
             if series.tag:
-                tags += _tag(series.tag, shapes[-1].color, self._points[-1])
+                tags += _tag(series.tag, look.color, self._points[-1])
         self._set_value_range(*limits(self._scale, *_extremes(read.values()), self._zoomed))
         self._layer.show_curves(shapes, tags, self._marked)
 
@@ -211,7 +213,7 @@ class StepPlot(pg.PlotWidget):
                 known = source is overlay.validation
                 alpha = FAINT if source is overlay.source and overlay.mean is not None else BEHIND
                 style = Qt.PenStyle.DashLine if known else Qt.PenStyle.SolidLine
-                shapes.append(Shape(points, None, colour, 1.0, alpha, style, SMALL_DOTS if known else 0.0))
+                shapes.append(Shape(points, None, Look(colour, 1.0, alpha, style, SMALL_DOTS if known else 0.0)))
                 tags += _tag(overlay.name, colour, points, inside=True) if source is overlay.source else []
         return shapes, tags
 
@@ -227,10 +229,8 @@ class StepPlot(pg.PlotWidget):
             read[id(table)] = points
         return read[id(table)]
 
-    def _shape_of(self, series: Series, points: Thinned, place: int | None) -> Shape:
-        return Shape(
-            points,
-            place,
+    def _look_of(self, series: Series) -> Look:
+        return Look(
             QColor(series_color(series.color, themes.current())),
             STRONG if series.weight == "strong" else 1.0,
             FAINT if series.weight == "faint" else 255,
@@ -360,7 +360,7 @@ class StepPlot(pg.PlotWidget):
         self._lost.setPen(pen(theme.color("bad")))
         self._lost_text.setColor(theme.bad_text)
         self._empty.setColor(theme.muted)
-        self._tag_room = self._room_for_tags()
+        self._dress()
         self._draw()
 
 
@@ -377,7 +377,8 @@ def _extremes(drawn: Iterable[Thinned]) -> tuple[float, float]:
 def _tag(text: str, color: QColor, points: Thinned, *, inside: bool = False) -> list[Tag]:
     """A tag at a curve's end, as high as its last few points; none for a curve without a value."""
     x, y = points.line
-    high = float(y[-LAST:].mean()) if len(y) else math.nan
+    end = y[-LAST:]
+    high = float(np.add.reduce(end)) / len(end) if len(end) else math.nan
     if math.isfinite(high):
         return [Tag(text, color, float(x[-1]), high, inside)]
     finite = np.flatnonzero(np.isfinite(y))[-LAST:]
