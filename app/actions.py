@@ -11,6 +11,7 @@ from PySide6.QtCore import QSaveFile
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from app import theme
+from app.widgets import smoothing
 from engine.recipe import Recipe
 from engine.spec import RecipeError
 
@@ -265,6 +266,13 @@ def zoom_reset(window: Window) -> None:
 def sort_by_class(window: Window) -> None:
     """The samples of each mini-batch sorted by class in the Flow view, or as they were drawn."""
     window.session.sort_by_class(not window.session.by_class)
+
+
+@action("S&mooth the curves", "&View", keys=("Ctrl+M",))
+def smooth_curves(window: Window) -> None:
+    """Lay the mean over 11 steps, over 101, or none over the curves of loss and accuracy."""
+    widths, now = smoothing.WIDTHS, window.session.smoothing
+    window.session.smooth(widths[(widths.index(now) + 1) % len(widths)])
 
 
 @action("&Present the panel under the pointer", "&View", keys=("F6",))

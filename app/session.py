@@ -57,6 +57,7 @@ class Session(QObject):
     hinted = Signal(object)  # tuple of Selection: cells to light for as long as something else is pointed at
     pointed_changed = Signal(object)  # the step pointed at in a plot or on the timeline, None for none
     sorting_changed = Signal(bool)  # whether samples are to stand sorted by class
+    smoothing_changed = Signal(int)  # over how many steps curves are to be smoothed too, 0 for none
     playing_changed = Signal(bool)
     said = Signal(str, bool)  # a sentence for the user, and whether something went wrong
     check_progressed = Signal(int, int)  # entries done, of how many
@@ -99,6 +100,7 @@ class Session(QObject):
         self.selection: Selection | None = None
         self.hints: tuple[Selection, ...] = ()
         self.by_class = False
+        self.smoothing = 0
         self.pointed: int | None = None
         self.playing = False
         self.checking = False
@@ -385,6 +387,12 @@ class Session(QObject):
             "samples sorted by class" if by_class else "samples in the order in which they were drawn", False
         )
 
+    def smooth(self, steps: int) -> None:
+        """Lay the mean over so many steps over the curves of loss and accuracy; 0: none."""
+        if steps != self.smoothing:
+            self.smoothing = steps
+            self.smoothing_changed.emit(steps)
+
     def point(self, step: int | None) -> None:
         """Tell of this step in every plot, for as long as it is pointed at."""
         if step != self.pointed:
@@ -516,7 +524,7 @@ class Session(QObject):
         if self._new_engine:  # it knows of no path but this one, whose rows are still here
             history = Timeline(event.columns)
             if event.columns == self.history.columns:
-                history.extend(self.history.rows(0, event.step))
+                history.begin_as(self.history, event.step)
             self.histories, self.paths, self._runs = {event.fork: history}, None, {}
         self._new_engine, self.compared = False, None
         self._runs[event.run] = event

@@ -32,6 +32,7 @@ from app.presentation import Presentation
 from app.session import Selection, Session
 from app.tab_order import move_focus
 from app.transport import Transport
+from app.widgets.smoothing import WIDTHS
 
 STATE_VERSION = 2
 AREAS = {
@@ -281,6 +282,8 @@ class Window(QMainWindow):
         """Window and docks as they were left; never off every screen."""
         if self._settings is None:
             return
+        smoothing = int(str(self._settings.value("curves/smoothing", 0, type=int)))
+        self.session.smooth(smoothing if smoothing in WIDTHS else 0)
         geometry = self._settings.value("window/geometry", QByteArray(), type=QByteArray)
         state = self._settings.value("window/state", QByteArray(), type=QByteArray)
         if isinstance(geometry, QByteArray) and not geometry.isEmpty():
@@ -297,6 +300,7 @@ class Window(QMainWindow):
         if self._settings is not None:
             self._settings.setValue("window/geometry", self.saveGeometry())
             self._settings.setValue("window/state", self.saveState(STATE_VERSION))
+            self._settings.setValue("curves/smoothing", self.session.smoothing)
             self.appearance.remember(self._settings)
         super().closeEvent(event)
 

@@ -28,7 +28,7 @@ def course(history: Timeline, verdict: Verdict, first: int, last: int) -> Array:
 def _values(history: Timeline, verdict: Verdict, start: int, end: int) -> Array:
     place, _, role = verdict.tensor.partition(".")
     parameter = f"{place}.{role.removeprefix('grad_').removeprefix('update_')}"
-    rows = history.rows(start, end)
+    rows = np.arange(start, min(end, len(history)))
     rows = rows[:: -max(len(rows) // MOST, 1)][::-1]
     columns = {
         "loss": ("loss",),
@@ -44,14 +44,14 @@ def _values(history: Timeline, verdict: Verdict, start: int, end: int) -> Array:
     }.get(verdict.quantity, ())
     if not columns or any(name not in history.columns for name in columns):
         return np.zeros(0)
-    found = [rows[:, history.columns.index(name)].astype(np.float64) for name in columns]
+    found: list[Array] = [history.sample(name, rows) for name in columns]
     if verdict.quantity == "dead":
-        return 1 - found[0]
+        return np.asarray(1 - found[0])
     if verdict.quantity == "variance":
-        return found[0] ** 2 - found[1] ** 2
+        return np.asarray(found[0] ** 2 - found[1] ** 2)
     if len(found) == 2:
         with np.errstate(all="ignore"):
-            return found[0] / found[1]
+            return np.asarray(found[0] / found[1])
     return found[0]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -19,7 +21,11 @@ from app.session import Session
 from app.widgets.axes import limits, steady
 from app.widgets.curve_data import Dense, Sparse
 from app.widgets.numbers import exact, figures, percent, tiny
+from app.widgets.smoothing import mean_of
 from app.widgets.throttle import TURN, Throttle
+from engine.frames import Position
+from engine.protocol import Paths
+from engine.timeline import Timeline
 
 from panel_tools import Desk
 
@@ -343,3 +349,105 @@ def test_a_real_engines_steps_reach_the_curve(session: Session, qtbot: QtBot):
     qtbot.waitUntil(lambda: len(panel.loss.series[0].source) == len(session.history), timeout=5000)
     _, y = panel.loss.drawn(0)
     assert np.nanmax(y) == pytest.approx(session.history["loss"].max())
+
+
+# --- the mean over the curve ------------------------------------------------------------------------
+
+
+def plainly(values: np.ndarray, width: int) -> np.ndarray:
+    """The centred mean as its formula says it, step by step."""
+    half, found = width // 2, np.full(len(values), np.nan)
+    for t in range(len(values)):
+        around = values[max(t - half, 0) : t + half + 1]
+        if np.isfinite(values[t]):
+            found[t] = around[np.isfinite(around)].mean()
+    return found
+
+
+def gappy(length: int) -> np.ndarray:
+    """Noise with a gap, a lonely NaN, an infinity and a spike."""
+    values = np.random.default_rng(1).normal(1.0, 0.2, length)
+    values[length // 3 : length // 2] = np.nan
+    values[length // 5] = np.nan
+    values[length // 4] = np.inf
+    values[length // 6] = 1e30
+    return values
+
+
+@pytest.mark.parametrize("width", [11, 101])
+@pytest.mark.parametrize("length", [3, 60, 900])
+def test_the_mean_is_that_of_the_steps_around_and_keeps_gaps(width: int, length: int):
+    values = gappy(length)
+    mean = mean_of(lambda first, last: values[first:last], width)
+    mean.update(length)
+    points = mean.curve(0, length, 2000)
+    np.testing.assert_allclose(points.y, plainly(values, width))
+    for step in (1, length // 2 + 1, length):
+        np.testing.assert_allclose(mean.at(step)[1], plainly(values, width)[step - 1])
+
+
+@pytest.mark.parametrize("width", [11, 101])
+def test_the_mean_of_a_long_curve_is_thinned_from_the_same_means(width: int):
+    values = gappy(30_000)
+    table = {"length": 0}
+    mean = mean_of(lambda first, last: values[first : min(last, table["length"])], width)
+    for length in (1, 40, 5000, 5003, 20_000, 29_990, 30_000):  # its last means become others as steps come in
+        table["length"] = length
+        mean.update(length)
+        mean.curve(0, length, 400)
+    expected = dense(plainly(values, width)).curve(0, 30_000, 400)
+    for mine, other in zip(mean.curve(0, 30_000, 400), expected, strict=True):
+        np.testing.assert_allclose(mine, other)
+    assert mean.nbytes < 2 * len(values)
+
+
+def test_a_mean_lies_strong_over_the_curve_which_stays_and_is_told_exactly(panel: CurvesPanel, desk: Desk):
+    desk.step(60)
+    raw = panel.loss.drawn(0)[1]
+    desk.session.smooth(11)
+    assert [(s.name, s.weight) for s in panel.loss.series] == [
+        ("train", "faint"),
+        ("mean 11", "strong"),
+        ("validation", "plain"),
+    ]
+    np.testing.assert_array_equal(panel.loss.drawn(0)[1], raw)
+    mean = plainly(desk.run.history["loss"], 11)
+    np.testing.assert_allclose(panel.loss.drawn(1)[1], mean)
+    told = panel.key.accessibleDescription()
+    assert f"train {figures(raw[-1], 6)} {percent(desk.run.history['accuracy'][-1])}" in told
+    assert f"mean 11 {figures(mean[-1], 6)}" in told
+    desk.session.smooth(0)
+    assert [s.weight for s in panel.loss.series] == ["plain", "plain"]
+
+
+def test_the_mean_is_chosen_in_the_title_bar_or_by_its_key(panel: CurvesPanel, desk: Desk):
+    panel.choice.setCurrentIndex(2)
+    assert desk.session.smoothing == 101
+    desk.session.smooth(11)
+    assert panel.choice.currentText() == "mean of 11"
+    assert "Ctrl+M" in panel.choice.toolTip()
+    assert panel.tools is panel.choice
+
+
+def test_a_forks_past_is_laid_over_with_its_validation(panel: CurvesPanel, desk: Desk):
+    desk.step(20)
+    for overlay_of in (panel.loss, panel.accuracy):
+        assert overlay_of.overlays == ()
+    history = Timeline(desk.session.history.columns)
+    history.extend(desk.session.history.rows(0, 20))
+    desk.session.histories[1] = history
+    info = {"parent": -1, "run": 0, "shared": 0, "start": Position(0, -1), "tip": Position(20, 5), "first_step": 0}
+    desk.session.paths = cast(
+        "Paths",
+        SimpleNamespace(forks=tuple(SimpleNamespace(number=n, name=f"path {n}", **info) for n in (0, 1))),
+    )
+    desk.session.smooth(11)
+    panel.loss.redraw(20)
+    for plot, column in ((panel.loss, "validation_loss"), (panel.accuracy, "validation_accuracy")):
+        (overlay,) = plot.overlays
+        assert overlay.validation is not None
+        known = overlay.validation.curve(0, 20, 100)
+        assert known.x.tolist() == [1, 2, 4, 8, 16]
+        scale = 100 if column.endswith("accuracy") else 1
+        np.testing.assert_allclose(known.y, scale * history[column][np.array(known.x, int) - 1])
+    assert [text for text, _ in panel.loss.drawn_tags()] == ["path 1"]

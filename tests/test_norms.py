@@ -6,13 +6,15 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from PySide6.QtGui import QColor, QFontMetricsF
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app import theme
 from app.panels.curves import CurvesPanel
 from app.panels.norms import NormsPanel
-from app.widgets.series import spread
+from app.widgets.bands import Bands, picture
+from app.widgets.series import small_font, spread
 
 from panel_tools import Desk
 
@@ -85,10 +87,48 @@ def test_tags_stand_at_the_curves_ends_apart(qtbot: QtBot):
     desk = Desk(layers=[{"kind": "dense", "units": 10}] * 7)
     panel = shown(qtbot, desk)
     desk.step(10)
-    places = sorted(curve.tag.pos().y() for curve in panel.plot._curves if curve.tag.isVisible())
+    tags = panel.plot.drawn_tags()
+    places = sorted(place for _, place in tags)
     assert len(places) >= 5
-    assert min(np.diff(places)) > 0
-    assert {curve.tag.toPlainText() for curve in panel.plot._curves} == set("0123456")
+    assert min(np.diff(places)) > 5
+    assert {text for text, _ in tags} <= set("0123456")
+    panel.resize(640, 400)
+    QApplication.processEvents()
+    assert {text for text, _ in panel.plot.drawn_tags()} == set("0123456")
+
+
+def test_long_tags_have_room_right_of_the_curves(qtbot: QtBot, desk: Desk):
+    panel = shown(qtbot, desk)
+    panel.choice.setCurrentText("gradient norm per tensor")
+    desk.step(10)
+    panel.plot.drawn_tags()
+    metrics = QFontMetricsF(small_font())
+    for tag, end in panel.plot._layer.placed:
+        assert end.x() + metrics.horizontalAdvance(tag.text) < panel.plot._box.width()
+
+
+def test_an_extreme_among_many_steps_is_seen_and_a_gap_is_empty(qtbot: QtBot):
+    x = np.arange(50.0) * 2 + 1
+    low, high = np.full((1, 50), 40.0), np.full((1, 50), 30.0)
+    high[0, 20], low[0, 35], high[0, 35] = 5.0, np.nan, np.nan
+    made = picture([Bands(x, low, high, (QColor("#ff0000"),))], 100, 60)
+    assert made is not None
+    image, first = made
+    assert first == 5
+    assert image.pixelColor(41, 6 - first).alpha() > 40
+    assert image.pixelColor(45, 6 - first).alpha() == 0
+    assert image.pixelColor(45, 35 - first).alpha() > 40
+    assert image.pixelColor(71, 35 - first).alpha() == 0
+
+
+def test_where_many_bands_lie_over_each_other_less_of_the_paper_is_seen(qtbot: QtBot):
+    x = np.arange(10.0) * 10 + 5
+    low, high = np.full((20, 10), 50.0), np.full((20, 10), 10.0)
+    high[:10] = 30.0
+    made = picture([Bands(x, low, high, tuple(QColor.fromHsv(18 * n, 255, 255) for n in range(20)))], 100, 60)
+    assert made is not None
+    image, first = made
+    assert 0 < image.pixelColor(50, 20 - first).alpha() < image.pixelColor(50, 40 - first).alpha() <= 255
 
 
 @pytest.mark.parametrize("places", [[0.0, 0.1, 0.2], [5.0, 5.0, 5.0], [9.9, 10.0, 10.0]])

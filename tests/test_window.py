@@ -157,12 +157,15 @@ def test_docks_close_come_back_and_are_reset(window: Window, qtbot: QtBot) -> No
 def test_layout_and_look_are_remembered(window: Window, settings: QSettings, qtbot: QtBot) -> None:
     window.docks["inspector"].hide()
     window.appearance.set_mode("light")
+    window.session.smooth(101)
     window.close()
+    window.session.smooth(0)
     second = Window(window.session, window.link, window.appearance, settings)
     qtbot.addWidget(second)
     assert second.docks["inspector"].isHidden()
     assert not second.docks["network"].isHidden()
     assert settings.value("look/mode") == "light"
+    assert window.session.smoothing == 101
 
 
 def test_light_and_dark_change_at_once_and_zero_stays_the_paper(window: Window, qtbot: QtBot) -> None:

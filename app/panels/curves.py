@@ -6,22 +6,28 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+import numpy as np
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
 from app.panel import Panel
 from app.session import Session
 from app.widgets.curve_data import Array, Dense, Read, Sparse
 from app.widgets.fork_colours import fork_place
-from app.widgets.key import Key, KeyRow
+from app.widgets.key import Key
 from app.widgets.numbers import NONE, count, figures, no_number, percent
+from app.widgets.quiet_choice import quiet_choice
+from app.widgets.smoothing import WIDTHS, mean_of
 from app.widgets.throttle import Throttle
 from engine.frames import Frame
 from engine.protocol import Built, Paths
 
 if TYPE_CHECKING:
     from app.widgets.plot import StepPlot
-    from app.widgets.series import Overlay
+    from app.widgets.series import Overlay, Series
 
+READINGS = 5.0  # of the values a second: nobody reads more
+TITLES, LONGEST = ("loss", "accuracy"), ("0.000000", "100.0 %")
+LETTERS = 11  # of the mean chosen that are seen
 PENALTY, VALIDATION = 1, 2  # places in the theme's series; training has that of its fork
 
 
@@ -46,17 +52,19 @@ class CurvesPanel(Panel):
         super().__init__(session, parent)
         self.loss = StepPlot("from zero", "loss over steps", "no step yet")
         self.accuracy = StepPlot("percent", "accuracy over steps", "")
-        self.key = Key(value_text="0.000000")
+        self.key = Key(LONGEST, TITLES)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(6, 0, 6, 4)
-        layout.setSpacing(8)
-        layout.addWidget(self.loss, 3)
-        layout.addWidget(self.accuracy, 2)
+        layout.setContentsMargins(6, 0, 4, 4)
+        layout.setSpacing(4)
+        layout.addWidget(self.loss, 1)
+        layout.addWidget(self.accuracy, 1)
         layout.addWidget(self.key)
+        self.tools = self._smoothing()
         self._throttles = (
             Throttle(self._redraw_loss, self, takes_turns=True),
             Throttle(self._redraw_accuracy, self, takes_turns=True),
         )
+        self._values = Throttle(self._read_values, self, READINGS, takes_turns=True)
         self._drawn: object = None
         self._paths: object = None
         for plot in self._plots:
@@ -64,6 +72,21 @@ class CurvesPanel(Panel):
             plot.clicked.connect(session.seek)
         session.paths_changed.connect(self._on_paths)
         session.pointed_changed.connect(self._on_pointed)
+        session.smoothing_changed.connect(self._on_smoothing)
+
+    def _smoothing(self) -> QComboBox:
+        texts = [f"mean of {width}" if width else "every step" for width in WIDTHS]
+        tip = "Lay the mean over so many steps over the curves, which stay behind it  (Ctrl+M)"
+        self.choice = quiet_choice(self, texts, LETTERS, "smoothing", tip)
+        self.choice.setCurrentIndex(WIDTHS.index(self.session.smoothing))
+        self.choice.currentIndexChanged.connect(lambda index: self.session.smooth(WIDTHS[index]))
+        return self.choice
+
+    def _on_smoothing(self, steps: int) -> None:
+        """Chosen here or by its key."""
+        self.choice.setCurrentIndex(WIDTHS.index(steps))
+        if self.session.network is not None:
+            self.build(self.session.network)
 
     def _point(self, plot: StepPlot) -> None:
         self.session.point(plot.step)
@@ -81,23 +104,32 @@ class CurvesPanel(Panel):
     def build(self, network: Built) -> None:
         """New curves for a new network; no accuracy where there are no classes."""
         self._drawn = None
-        from app.widgets.series import Series  # as above
-
         has_classes = "data.labels" in network.tensors
-        rows: list[KeyRow] = []
         for plot, column in zip(self._plots, ("loss", "accuracy"), strict=True):
-            train = Series("train", Dense(self._read(column)), fork_place(self.session.fork))
-            validation = Series("validation", Sparse(self._read(f"validation_{column}")), VALIDATION, markers=True)
-            shown: tuple[Series, ...] = (train, validation) if plot is self.loss or has_classes else ()
-            if plot is self.loss and any(".penalty_" in address for address in network.tensors):
-                shown += (Series("penalty", Dense(self._read("penalty")), PENALTY),)
-            plot.set_series(shown)
+            shown = self._series(column, network) if plot is self.loss or has_classes else ()
             plot.set_overlays(self._others(column) if shown else ())
-            rows += [s.key_row() for s in shown]
+            plot.set_series(shown)
         self.accuracy.setVisible(has_classes)
-        self.key.set_rows(tuple(rows))
+        rows = {s.name: s.key_row() for plot in self._plots for s in plot.series}
+        plots = 2 if has_classes else 1
+        self.key.set_titles(TITLES[:plots], LONGEST[:plots])
+        self.key.set_rows(tuple(rows.values()))
         self._redraw_accuracy()
         self._redraw_loss()
+
+    def _series(self, column: str, network: Built) -> tuple[Series, ...]:
+        """Of the present path: every step, the mean over some, validation, and what penalties add to the loss."""
+        from app.widgets.series import Series  # as above
+
+        colour, width, read = fork_place(self.session.fork), self.session.smoothing, self._read(column)
+        shown = [Series("train", Dense(read), colour, weight="faint" if width else "plain")]
+        if width:
+            shown.append(Series(f"mean {width}", mean_of(read, width), colour, weight="strong"))
+        known = Sparse(self._read(f"validation_{column}"))
+        shown.append(Series("validation", known, VALIDATION, markers=True))
+        if column == "loss" and any(".penalty_" in address for address in network.tensors):
+            shown.append(Series("penalty", Dense(self._read("penalty")), PENALTY))
+        return tuple(shown)
 
     def _read(self, column: str, fork: int | None = None) -> Read:
         """A quantity on the present path, or on a fork."""
@@ -106,19 +138,22 @@ class CurvesPanel(Panel):
         scale = 100.0 if column.endswith("accuracy") else 1.0
 
         def read(first: int, last: int) -> Array:
-            return scale * history.rows(first, last)[:, place]
+            return np.asarray(scale * history.read((place,), first, last)[0])
 
         return read
 
     def _others(self, column: str) -> tuple[Overlay, ...]:
-        """The same quantity on all other paths."""
+        """The same quantity on all other paths, in training and in validation."""
         from app.widgets.series import Overlay  # as above
 
-        return tuple(
-            Overlay(name, fork_place(number), Dense(self._read(column, number)), length)
-            for number, name, length in self.session.other_paths()
-            if column in self.session.histories[number].columns
-        )
+        found = []
+        for number, name, length in self.session.other_paths():
+            if column in self.session.histories[number].columns:
+                read, width = self._read(column, number), self.session.smoothing
+                mean = mean_of(read, width) if width else None
+                known = Sparse(self._read(f"validation_{column}", number))
+                found.append(Overlay(name, fork_place(number), Dense(read), length, mean, known))
+        return tuple(found)
 
     def _on_paths(self, _: Paths) -> None:
         """Another path, or another name of one: other curves."""
@@ -142,7 +177,7 @@ class CurvesPanel(Panel):
     def rest(self) -> None:
         """What is not seen is not drawn, but caught up with."""
         self._drawn = None
-        for throttle in self._throttles:
+        for throttle in (*self._throttles, self._values):
             throttle.stop()
 
     def _redraw_accuracy(self) -> None:
@@ -156,7 +191,7 @@ class CurvesPanel(Panel):
         self.loss.redraw(length)
         self.loss.mark_steps(self.session.live.failed)
         self._mark_loss()
-        self._read_values()
+        self._values.ask(at_once=not self.session.playing)
         self.status_changed.emit(self._status(self.session.cursor or length))
 
     def _mark_loss(self) -> None:
@@ -175,16 +210,23 @@ class CurvesPanel(Panel):
         parts = [f"loss {figures(self.loss.series[0].source.at(length)[1])}"]
         for series in self.accuracy.series:
             share = series.source.at(length)[1] / 100
-            parts += [f"{series.name} {percent(share)}"] if math.isfinite(share) else []
+            plain = series.weight != "strong" and math.isfinite(share)
+            parts += [f"{series.name} {percent(share)}"] if plain else []
         return " · ".join(parts)
 
     def _read_values(self) -> None:
         """The values of the step pointed at in either plot; else of the last step."""
         step = self.loss.step or self.accuracy.step or self.session.cursor or len(self.session.history)
-        texts: list[str] = []
-        for plot in self._plots:
-            for series in plot.series:
-                value = series.source.at(step)[1]
-                missing = not step or (series.markers and math.isnan(value))
-                texts.append(NONE if missing else figures(value, 6) if plot is self.loss else percent(value / 100))
-        self.key.set_values(f"step {count(step)}" if step else "", tuple(texts))
+        texts: dict[str, list[str]] = {series.name: [] for plot in self._plots for series in plot.series}
+        for plot in self._plots if self.accuracy.series else (self.loss,):
+            told = {series.name: self._told(series, step) for series in plot.series}
+            for name, of in texts.items():
+                of.append(told.get(name, ""))
+        self.key.set_values(f"step {count(step)}" if step else "", tuple(map(tuple, texts.values())))
+
+    def _told(self, series: Series, step: int) -> str:
+        """The value of a curve at a step: of every step the exact one."""
+        value = series.source.at(step)[1]
+        if not step or (series.markers and math.isnan(value)):
+            return NONE
+        return figures(value, 6) if series in self.loss.series else percent(value / 100)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy, QWidget
+import numpy as np
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
 from app.panel import Panel
 from app.session import Session
-from app.widgets.curve_data import Dense, Read
+from app.widgets.curve_data import Array, Dense, Read, Row
 from app.widgets.fork_colours import fork_place
 from app.widgets.key import Key
 from app.widgets.numbers import NONE, count, exponent, ratio
-from app.widgets.quantities import PER_LAYER, QUANTITIES, together
+from app.widgets.quantities import PER_LAYER, QUANTITIES, norms
+from app.widgets.quiet_choice import quiet_choice
 from app.widgets.throttle import Throttle
 from engine.frames import Frame
 from engine.protocol import Built, Paths
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from app.widgets.series import Overlay
 
 LETTERS = 18  # of the quantity chosen that are seen
-REDRAWS = 12.0  # a second; fewer where there are many curves
+READINGS = 5.0  # of the values a second: nobody reads more
 
 
 class NormsPanel(Panel):
@@ -44,14 +44,15 @@ class NormsPanel(Panel):
 
         super().__init__(session, parent)
         self.plot = StepPlot("log", "gradient norm per layer over steps", "no step yet")
-        self.key = Key(value_text="0.00e-00")
+        self.key = Key(("0.00e-00",))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(6, 0, 6, 4)
         layout.setSpacing(8)
         layout.addWidget(self.plot, 1)
         layout.addWidget(self.key)
         self.tools = self._choice()
-        self._throttle = Throttle(self._redraw, self, REDRAWS, takes_turns=True)
+        self._throttle = Throttle(self._redraw, self, takes_turns=True)
+        self._values = Throttle(self._read_values, self, READINGS, takes_turns=True)
         self._drawn: object = None
         self._paths: object = None
         self.plot.pointed.connect(lambda: session.point(self.plot.step))
@@ -60,33 +61,24 @@ class NormsPanel(Panel):
         session.paths_changed.connect(self._on_paths)
 
     def _choice(self) -> QComboBox:
-        self.choice = QComboBox(self)
-        self.choice.addItems(list(QUANTITIES))
-        self.choice.setProperty("role", "quiet")
-        self.choice.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
-        self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.choice.setMinimumContentsLength(LETTERS)
-        self.choice.setMinimumWidth(60)  # the window may be narrow
-        self.choice.setAccessibleName("quantity")
-        self.choice.setToolTip("What is drawn over the steps")
-        self.choice.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.choice = quiet_choice(self, list(QUANTITIES), LETTERS, "quantity", "What is drawn over the steps")
         self.choice.currentTextChanged.connect(self._on_choice)
         return self.choice
 
     def build(self, network: Built) -> None:
         """A curve for each layer or tensor; of other paths one for all layers together."""
         self._drawn = None
-        from app.widgets.plot import FEW_CURVES  # as above
-        from app.widgets.series import Series
+        from app.widgets.series import Series  # as above
 
         quantity = self.choice.currentText()
         lines = QUANTITIES[quantity](network, self.session.history)
-        series = tuple(Series(line.name, Dense(line.read), number, tag=line.tag) for number, line in enumerate(lines))
+        table = Dense(lines.read)  # all curves at once
+        named = enumerate(zip(lines.names, lines.tags, strict=True))
+        series = tuple(Series(name, Row(table, number), number, tag=tag) for number, (name, tag) in named)
+        self.plot.set_overlays(self._others() if quantity == PER_LAYER else ())
         self.plot.set_series(series)
         self.plot.setAccessibleName(f"{quantity} over steps")
-        self.plot.set_overlays(self._others() if quantity == PER_LAYER else ())
         self.key.set_rows(tuple(s.key_row() for s in series))
-        self._throttle.set_rate(REDRAWS * min(1.0, FEW_CURVES / max(len(series), 1)))
         self._redraw()
 
     def _on_choice(self, _: str) -> None:
@@ -108,9 +100,14 @@ class NormsPanel(Panel):
         )
 
     def _read_all(self, fork: int) -> Read:
+        """The norm of all gradients on a path."""
         history = self.session.histories[fork]
-        places = [i for i, name in enumerate(history.columns) if name.startswith("gradient.")]
-        return partial(together, history, places)
+        together = norms(history, [[name for name in history.columns if name.startswith("gradient.")]])
+
+        def read(first: int, last: int) -> Array:
+            return np.asarray(together(first, last)[0])
+
+        return read
 
     def _on_paths(self, _: Paths) -> None:
         """Another path, or another name of one: other curves."""
@@ -133,17 +130,18 @@ class NormsPanel(Panel):
         """What is not seen is not drawn, but caught up with."""
         self._drawn = None
         self._throttle.stop()
+        self._values.stop()
 
     def _redraw(self) -> None:
         self.plot.redraw(len(self.session.history))
         self.plot.mark_steps(self.session.live.failed)
-        self._read_values()
+        self._values.ask(at_once=not self.session.playing)
 
     def _read_values(self) -> None:
         """The norms of the step pointed at; else of the last step."""
         step = self.plot.step or self.session.cursor or len(self.session.history)
         values = [s.source.at(step)[1] for s in self.plot.series]
-        texts = tuple(exponent(v) if step else NONE for v in values)
+        texts = tuple((exponent(v) if step else NONE,) for v in values)
         self.key.set_values(f"step {count(step)}" if step else "", texts)
         finite = [v for v in values if math.isfinite(v) and v > 0]
         spread = f"largest / smallest {ratio(max(finite) / min(finite))}" if len(finite) > 1 else ""

@@ -93,7 +93,7 @@ class ValueAxis(Axis):
 
     def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
         """Few round values, none closer than its text is high."""
-        most = max(2, int(size / 26))
+        most = max(2, int(size / (1.85 * QFontMetricsF(self.style["tickFont"]).height())))
         step = self._spacing(maxVal - minVal, most)
         values = np.arange(math.ceil(minVal / step - 1e-9), math.floor(maxVal / step + 1e-9) + 1) * step
         return [(step, values.tolist())]

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
-from PySide6.QtGui import QFontMetricsF, QHideEvent, QKeyEvent, QMouseEvent, QResizeEvent
+from PySide6.QtGui import QColor, QFontMetricsF, QHideEvent, QKeyEvent, QMouseEvent, QResizeEvent
 
 from app import theme as themes
 from app.widgets.axes import LARGEST, Scale, StepAxis, ValueAxis, limits, pen, steady
-from app.widgets.curve_data import Array, Thinned
-from app.widgets.series import Curve, Overlay, Series, small_font, spread
+from app.widgets.curve_data import Array, Row, Sparse, Thinned
+from app.widgets.curve_layer import GAP, CurveLayer, Look, Shape, Tag
+from app.widgets.key import series_color
+from app.widgets.series import Overlay, Series, Source, small_font
 
 import pyqtgraph as pg  # isort: skip  (after PySide6, or it may choose another Qt)
 
-TAG_ROOM = 20  # pixels kept right of the last step for the curves' tags
-MARK = 9  # pixels: how high a mark on the time axis is
+TAG_ROOM = 20  # pixels kept right of the last step for the curves' tags, at least
 STILL = 4  # pixels that a click may move
-FEW_CURVES = 12  # up to here curves are smoothed
+FEW_CURVES = 12  # up to here curves have soft edges and as many points as pixels
+LAST = 8  # points at a curve's end that a tag stands at the height of
+DOTS, SMALL_DOTS = 5.0, 4.0  # pixels across
+FAINT, BEHIND = 110, 190  # how much is seen, of 255, of a curve behind its mean and of another path's
+STRONG = 2.0  # times as wide as a plain curve
 
 
 class StepPlot(pg.PlotWidget):
@@ -33,10 +39,12 @@ class StepPlot(pg.PlotWidget):
 
     def __init__(self, scale: Scale, name: str, empty: str) -> None:
         self._scale = scale
-        self._curves: list[Curve] = []
+        self._series: tuple[Series, ...] = ()
         self._overlays: tuple[Overlay, ...] = ()
+        self._points: list[Thinned] = []
+        self._looks: list[Look] = []
         self._pressed: QPointF | None = None
-        self._tagged = False
+        self._tag_room = 0
         self._length = 0
         self._zoomed = False
         self._step: int | None = None
@@ -50,7 +58,7 @@ class StepPlot(pg.PlotWidget):
         item.ctrlMenu.setParent(self, item.ctrlMenu.windowFlags())  # pyqtgraph gives it none: nobody would delete it
         item.hideButtons()
         item.disableAutoRange()
-        item.layout.setContentsMargins(0, 7, 14, 0)
+        item.layout.setContentsMargins(0, 7, 10, 0)
         self.setMouseEnabled(x=True, y=False)
         self._box = item.getViewBox()
         self._box.sigRangeChangedManually.connect(self._on_zoomed)
@@ -64,8 +72,8 @@ class StepPlot(pg.PlotWidget):
         self._lost = pg.InfiniteLine(angle=90)
         self._lost_text = pg.TextItem(anchor=(1, 0))
         self._marked = np.zeros(0)
-        self._marks = pg.PlotCurveItem(antialias=False, connect="pairs")
-        self.addItem(self._marks, ignoreBounds=True)
+        self._limits: object = None
+        self._layer = CurveLayer(self._box)
         self._empty = pg.TextItem(empty, anchor=(0.5, 0.5))
         for item in (self._here, self._cursor, self._lost, self._lost_text, self._empty):
             item.setVisible(item is self._empty)
@@ -75,25 +83,21 @@ class StepPlot(pg.PlotWidget):
 
     def set_series(self, series: tuple[Series, ...]) -> None:
         """Show these curves from now on."""
-        for item in (item for curve in self._curves for item in curve.items):
-            self.removeItem(item)
         self._zoomed, self._length = False, 0
-        self._curves = [Curve(s, smooth=len(series) <= FEW_CURVES) for s in series]
-        self._tagged = any(s.tag for s in series)
-        for item in (item for curve in self._curves for item in curve.items):
-            self.addItem(item, ignoreBounds=True)
-        self._restyle()
+        self._series = series
+        self._dress()
         self.redraw(0)
+
+    def _dress(self) -> None:
+        """The looks of the curves, and the pixels that their tags need right of the last step."""
+        self._looks = [self._look_of(series) for series in self._series]
+        metrics = QFontMetricsF(small_font())
+        widths = [metrics.horizontalAdvance(s.tag) for s in self._series if s.tag]
+        self._tag_room = max(TAG_ROOM, round(max(widths) + 2 * GAP)) if widths else 0
 
     def set_overlays(self, overlays: tuple[Overlay, ...]) -> None:
         """Lay other paths' curves over these from now on."""
-        for item in (item for overlay in self._overlays for item in overlay.items):
-            self.removeItem(item)
         self._overlays = overlays
-        for item in (item for overlay in overlays for item in overlay.items):
-            self.addItem(item, ignoreBounds=True)
-        for overlay in overlays:
-            overlay.restyle()
 
     @property
     def overlays(self) -> tuple[Overlay, ...]:
@@ -114,7 +118,7 @@ class StepPlot(pg.PlotWidget):
     @property
     def series(self) -> tuple[Series, ...]:
         """The curves shown."""
-        return tuple(curve.series for curve in self._curves)
+        return self._series
 
     @property
     def step(self) -> int | None:
@@ -128,11 +132,13 @@ class StepPlot(pg.PlotWidget):
 
     def drawn(self, number: int) -> tuple[Array, Array]:
         """The points of a curve on screen, its extremes where it is thinned: x in steps, y on the scale."""
-        curve = self._curves[number]
-        x, y = curve.band.getData()
-        if x is None or not len(x):
-            x, y = curve.line.getData()
-        return (np.empty(0), np.empty(0)) if x is None else (x, y)
+        points = self._points[number]
+        return points.x, points.y
+
+    def drawn_tags(self) -> list[tuple[str, float]]:
+        """The tags on screen, each with its place in pixels from the top."""
+        self._layer.refresh()
+        return [(tag.text, end.y()) for tag, end in self._layer.placed]
 
     def redraw(self, length: int) -> None:
         """Take in the table's rows up to `length`, and draw."""
@@ -163,22 +169,12 @@ class StepPlot(pg.PlotWidget):
     def mark_steps(self, steps: Array) -> None:
         """Mark these steps, whose gradient the live check found wrong, on the time axis."""
         if len(steps) != len(self._marked) or not np.array_equal(steps, self._marked):
-            self._marked = steps
-            self._draw_marks()
+            self._marked = steps.copy()
+            self._draw()
 
     def marked(self) -> Array:
         """The steps whose marks are on screen, near ones as one."""
-        x, _ = self._marks.getData()
-        return np.empty(0) if x is None else np.asarray(x[::2])
-
-    def _draw_marks(self) -> None:
-        """A short stroke on the time axis for each pixel that has one."""
-        (left, right), (low, high) = self._box.viewRange()
-        pixel = max((right - left) / max(self._box.width(), 1.0), 1e-9)
-        inside = self._marked[(self._marked >= left) & (self._marked <= right)]
-        kept = inside[np.unique((inside / pixel).astype(np.int64), return_index=True)[1]] if len(inside) else inside
-        tall = (high - low) / max(self._box.height(), 1.0) * MARK
-        self._marks.setData(np.repeat(kept, 2).astype(float), np.tile([low, low + tall], len(kept)))
+        return self._layer.marks
 
     # --- drawing ------------------------------------------------------------------------------
 
@@ -188,30 +184,60 @@ class StepPlot(pg.PlotWidget):
             self._set_range()
         left, right = self._box.viewRange()[0]
         pixels = max(50, int(self._box.width() * self.devicePixelRatioF()))
-        most = 2 * pixels if len(self._curves) <= FEW_CURVES else pixels
-        low, high = math.inf, -math.inf
-        ends: list[tuple[float, float]] = []
-        for curve in self._curves:
-            points = curve.series.source.curve(math.floor(left) - 1, math.ceil(right) + 1, most)
-            points = Thinned(points.x, self._scaled(points.y), points.mean_x, self._scaled(points.mean_y))
-            curve.show(points)
-            finite = np.isfinite(points.y)
-            seen = points.y[finite]
-            if seen.size:
-                low, high = min(low, float(seen.min())), max(high, float(seen.max()))
-            ends.append((float(points.x[finite][-1]), float(seen[-8:].mean())) if seen.size else (0.0, math.nan))
+        window = math.floor(left) - 1, math.ceil(right) + 1, pixels
+        read: dict[int, Thinned] = {}
+        shapes, tags = self._shapes_of_others(window, read)
+        self._points = []
+        for series, look in zip(self._series, self._looks, strict=True):
+            place = series.source.place if isinstance(series.source, Row) else None
+            points = self._thinned(series.source, window, read)
+            shapes.append(Shape(points, place, look))
+            self._points.append(points if place is None else points.one(place))
+            if series.tag:
+                tags += _tag(series.tag, look.color, self._points[-1])
+        self._set_value_range(*limits(self._scale, *_extremes(read.values()), self._zoomed))
+        self._layer.show_curves(shapes, tags, self._marked)
+
+    def _shapes_of_others(
+        self, window: tuple[int, int, int], read: dict[int, Thinned]
+    ) -> tuple[list[Shape], list[Tag]]:
+        """The curves of the other paths, and their names."""
+        shapes: list[Shape] = []
+        tags: list[Tag] = []
         for overlay in self._overlays:
-            points = overlay.source.curve(math.floor(left) - 1, math.ceil(right) + 1, pixels)
-            x, y = (points.mean_x, points.mean_y) if len(points.mean_x) else (points.x, points.y)
-            scaled = self._scaled(y)
-            overlay.show(x, scaled)
-            seen = scaled[np.isfinite(scaled)]
-            if seen.size:
-                low, high = min(low, float(seen.min())), max(high, float(seen.max()))
-        self._set_value_range(*limits(self._scale, low, high, self._zoomed))
-        if len(self._marked) or len(self.marked()):
-            self._draw_marks()
-        self._place_tags(ends)
+            colour = QColor(series_color(overlay.color, themes.current()))
+            for source in overlay.sources():
+                points = self._thinned(source, window, read)
+                points = Thinned(*points.line)  # bands would hide one another
+                read[id(source)] = points
+                known = source is overlay.validation
+                alpha = FAINT if source is overlay.source and overlay.mean is not None else BEHIND
+                style = Qt.PenStyle.DashLine if known else Qt.PenStyle.SolidLine
+                shapes.append(Shape(points, None, Look(colour, 1.0, alpha, style, SMALL_DOTS if known else 0.0)))
+                tags += _tag(overlay.name, colour, points, inside=True) if source is overlay.source else []
+        return shapes, tags
+
+    def _thinned(self, source: Source, window: tuple[int, int, int], read: dict[int, Thinned]) -> Thinned:
+        """The points in view, on this scale, of a curve or of all that are read with it."""
+        table = source.table if isinstance(source, Row) else source
+        if id(table) not in read:
+            first, last, pixels = window
+            most = pixels if len(self._series) > FEW_CURVES else 2 * pixels
+            points = table.curve(first, last, most).scaled(self._scaled)
+            if len(points.x) == 1 and not isinstance(table, Sparse):  # so that the first step is seen
+                points = Thinned(points.x[0] + np.array([-0.4, 0.4]), np.repeat(points.y, 2, axis=-1))
+            read[id(table)] = points
+        return read[id(table)]
+
+    def _look_of(self, series: Series) -> Look:
+        return Look(
+            QColor(series_color(series.color, themes.current())),
+            STRONG if series.weight == "strong" else 1.0,
+            FAINT if series.weight == "faint" else 255,
+            Qt.PenStyle.DashLine if series.dashed else Qt.PenStyle.SolidLine,
+            DOTS if series.markers else 0.0,
+            smooth=len(self._series) <= FEW_CURVES,
+        )
 
     def _scaled(self, y: Array) -> Array:
         if self._scale != "log":
@@ -222,11 +248,13 @@ class StepPlot(pg.PlotWidget):
 
     def _set_range(self) -> None:
         """All steps, with an end that moves in few jumps."""
-        last = steady(max(self._length, *(len(overlay.source) for overlay in self._overlays), 10))
+        last = steady(max(self._length, *(overlay.length() for overlay in self._overlays), 10))
         width = max(self._box.width(), 60.0)
-        room = last * TAG_ROOM / (width - TAG_ROOM) if self._tagged else 0.0
+        room = last * self._tag_room / max(width - self._tag_room, TAG_ROOM)
         wanted = [0.0, last + room]
-        self._box.setLimits(xMin=0, xMax=wanted[1], minXRange=min(4, last))
+        if self._limits != wanted:
+            self._limits = wanted
+            self._box.setLimits(xMin=0, xMax=wanted[1], minXRange=min(4, last))
         if self._box.viewRange()[0] != wanted:
             self._box.setXRange(*wanted, padding=0)
             self._empty.setPos(wanted[1] / 2, sum(self._box.viewRange()[1]) / 2)
@@ -235,23 +263,6 @@ class StepPlot(pg.PlotWidget):
         if self._box.viewRange()[1] != [low, high]:
             self._box.setYRange(low, high, padding=0)
             self._empty.setPos(sum(self._box.viewRange()[0]) / 2, (low + high) / 2)
-
-    def _place_tags(self, ends: list[tuple[float, float]]) -> None:
-        """Write each curve's tag at its end, pushed apart where they would overlap; left out where they cannot fit."""
-        (left, right), (low, high) = self._box.viewRange()
-        gap = (high - low) / max(self._box.height(), 1.0) * QFontMetricsF(small_font()).height() * 0.8
-        tagged = [
-            (y, x, c.tag) for (x, y), c in zip(ends, self._curves, strict=True) if c.series.tag and math.isfinite(y)
-        ]
-        every = -(-len(tagged) // max(1, int((high - low) / gap)))
-        shown = sorted(tagged[:: max(every, 1)], key=lambda end: end[0])
-        places = spread([y for y, _, _ in shown], gap, low + gap / 2, high - gap / 2)
-        seen = {id(tag) for _, x, tag in shown if x > left}
-        for curve in self._curves:
-            curve.tag.setVisible(id(curve.tag) in seen)
-        for place, (_, x, tag) in zip(places, shown, strict=True):
-            tag.setAnchor((0 if x <= right else 1, 0.5))
-            tag.setPos(min(x, right), place)
 
     # --- the user -----------------------------------------------------------------------------
 
@@ -328,7 +339,7 @@ class StepPlot(pg.PlotWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """As many points as pixels."""
         super().resizeEvent(event)
-        if self._curves:
+        if self._series:
             self._draw()
 
     def changeEvent(self, event: QEvent) -> None:
@@ -347,10 +358,28 @@ class StepPlot(pg.PlotWidget):
         self._cursor.setPen(pen(theme.color("muted")))
         self._here.setPen(pen(theme.color("text"), style=Qt.PenStyle.DotLine))
         self._lost.setPen(pen(theme.color("bad")))
-        self._marks.setPen(pg.mkPen(theme.color("bad"), width=2))
         self._lost_text.setColor(theme.bad_text)
         self._empty.setColor(theme.muted)
-        for curve in self._curves:
-            curve.restyle()
-        for overlay in self._overlays:
-            overlay.restyle()
+        self._dress()
+        self._draw()
+
+
+def _extremes(drawn: Iterable[Thinned]) -> tuple[float, float]:
+    """The least and the greatest value of all curves; infinite where there is none."""
+    low, high = math.inf, -math.inf
+    for points in drawn:
+        if points.y.size:
+            low = min(low, float(np.fmin.reduce(points.y, axis=None, initial=math.inf)))
+            high = max(high, float(np.fmax.reduce(points.y, axis=None, initial=-math.inf)))
+    return low, high
+
+
+def _tag(text: str, color: QColor, points: Thinned, *, inside: bool = False) -> list[Tag]:
+    """A tag at a curve's end, as high as its last few points; none for a curve without a value."""
+    x, y = points.line
+    end = y[-LAST:]
+    high = float(np.add.reduce(end)) / len(end) if len(end) else math.nan
+    if math.isfinite(high):
+        return [Tag(text, color, float(x[-1]), high, inside)]
+    finite = np.flatnonzero(np.isfinite(y))[-LAST:]
+    return [Tag(text, color, float(x[finite[-1]]), float(y[finite].mean()), inside)] if finite.size else []
