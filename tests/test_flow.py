@@ -28,7 +28,7 @@ from engine.frames import Frame, Picture, TensorInfo, as_matrix, reduce_extremes
 from engine.protocol import LayerInfo
 from engine.recipe import Recipe
 from engine.run import Run
-from engine.shared import delta_norms
+from engine.shared import carried
 
 from panel_tools import Desk
 
@@ -55,7 +55,7 @@ def frame_of(run: Run, **replaced: np.ndarray) -> Frame:
         if array is not None:
             matrix = reduce_extremes(as_matrix(array), 96, 128).astype(np.float32)
             pictures[address] = Picture(matrix, array.shape, info.made_by <= frame.position.phase)
-    scalars = {**frame.scalars, **delta_norms(run)}
+    scalars = {**frame.scalars, **carried(run)}
     return Frame(frame.position, frame.phase, frame.epoch, frame.batch, frame.batches, scalars, pictures)
 
 
@@ -439,14 +439,15 @@ def test_an_arrow_is_as_wide_as_what_is_passed_on(qtbot):
     qtbot.addWidget(panel)
     panel.resize(900, 600)
     panel.show()
-    y = np.ones((32, 12), np.float32)
-    desk.step(1, y0=y, y1=y / 30, y2=y[:, :10] * 3)
+    desk.scalars = {"rms.data": 1.0, "rms.0": 1.0, "rms.1": 1 / 30, "rms.2": 3.0}
+    desk.step(1)
     images = panel.view._images
-    assert images.activity(3) == 1
-    assert 1 > images.activity(1) > images.activity(2) > 0
-    desk.step(1, y0=y * np.inf, y1=y * 0, y2=y[:, :10])
-    assert images.activity(1) == 1
-    assert images.activity(2) == 0
+    assert images.activity("rms.2") == 1
+    assert 1 > images.activity("rms.0") > images.activity("rms.1") > 0
+    desk.scalars = {"rms.data": 1.0, "rms.0": np.inf, "rms.1": 0.0, "rms.2": 1.0}
+    desk.step(1)
+    assert images.activity("rms.0") == 1
+    assert images.activity("rms.1") == 0
     panel.view.viewport().grab()
 
 

@@ -11,7 +11,7 @@ from app import theme as themes
 from app.theme import Theme
 from app.widgets.flow_images import FlowImages
 from app.widgets.flow_layout import FlowLayout
-from app.widgets.flow_model import Direction, Lit, Row, times
+from app.widgets.flow_model import Bracket, Direction, Lit, Row, times
 from app.widgets.flow_rulers import log_ruler
 from app.widgets.picture import compact, draw_colour_bar
 
@@ -62,8 +62,10 @@ class _Painting:
         for index in self._layout.seen(visible):
             self._paint_head(index)
             self._paint_shape(index)
-            if self._model.columns[index].norm:
+            if self._model.columns[index].norm and not self._model.columns[index].hidden:
                 self._p.fillRect(self._layout.norm_rect(index), self._theme.color("field"))
+        for bracket in self._model.brackets:
+            self._paint_bracket(bracket)
         self._paint_convention()
         self._p.translate(visible.left(), 0)
         self._paint_row_titles(visible)
@@ -74,16 +76,16 @@ class _Painting:
         self._p.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._p.setPen(Qt.PenStyle.NoPen)
         self._p.setBrush(self._theme.color("lit"))
-        if lit.column is not None:
-            self._p.drawRoundedRect(layout.lit_rect(lit.column), 6, 6)
+        if lit.columns is not None:
+            self._p.drawRoundedRect(layout.lit_rect(*lit.columns), 6, 6)
         elif lit.row is not None:
             self._p.drawRoundedRect(layout.band_rect(lit.row), 6, 6)
         self._p.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
     def _paint_head(self, index: int) -> None:
         layout, column = self._layout, self._model.columns[index]
-        reached = column.tiles[0].made_by <= self._now
-        colour = f"{self._lit.direction}_text" if index == self._lit.column else "text" if reached else "muted"
+        reached = column.made_by <= self._now
+        colour = f"{self._lit.direction}_text" if self._lit.holds(index) else "text" if reached else "muted"
         title = layout.text_rect(index, layout.title_top, QFontMetrics(self._fonts.title).height())
         if layout.crowded:  # its number alone
             if column.short.isdigit() and int(column.short) % layout.every == 0:
@@ -94,6 +96,26 @@ class _Painting:
         caption = QRect(title.left(), title.bottom() + 2, title.width(), layout.line)
         text = column.caption if layout.long_captions else column.short
         draw_text(self._p, caption, text, self._fonts.small, self._theme.color("muted"))
+
+    def _paint_bracket(self, bracket: Bracket) -> None:
+        """A line over columns that belong together, with its words in the middle where they have room."""
+        rect, font, painter = self._layout.bracket_rect(bracket), self._fonts.small, self._p
+        metrics = QFontMetrics(font)
+        text = bracket.text
+        if metrics.horizontalAdvance(text) > rect.width() - 16:
+            text = text.rpartition(" ")[2] if bracket.repeat is None else text.partition(" × ")[0] + " ×"
+        wide = metrics.horizontalAdvance(text) + 8
+        y, foot = rect.center().y() + 0.5, rect.bottom() + 0.5
+        painter.setPen(QPen(self._theme.color("muted"), 1))
+        left, right = rect.left() + 0.5, rect.right() + 0.5
+        room = rect.width() >= wide + 4
+        painter.drawLine(QLineF(left, y, left, foot))
+        painter.drawLine(QLineF(right, y, right, foot))
+        middle = (left + right) / 2
+        painter.drawLine(QLineF(left, y, middle - wide / 2 if room else right, y))
+        if room:
+            painter.drawLine(QLineF(middle + wide / 2, y, right, y))
+            draw_text(painter, rect, text, font, self._theme.color("muted"))
 
     def _paint_shape(self, index: int) -> None:
         """The true shape under an activation; the last mini-batch of an epoch may be smaller than the others."""

@@ -17,7 +17,6 @@ from app.widgets.flow_rulers import (
     decade_limit,
     extreme,
     log_ruler,
-    typical,
     typical_extreme,
 )
 from app.widgets.flow_scales import Rulers, Scales
@@ -25,6 +24,7 @@ from app.widgets.picture import Ruler, Values, shrink
 from app.widgets.sheets import Order, Pictures, Plain, Sheet
 from engine.frames import Frame, Picture
 
+CARRIED_BACK = "delta.", "passed."  # scalars of gradients passed on
 ACTIVITY_DECADES = 3  # from the widest arrow to the narrowest
 
 
@@ -53,7 +53,8 @@ class FlowImages:
         self.shapes: dict[str, tuple[int, ...]] = {}  # of the tensors that are computed
         self.by_class = False  # whether the samples stand sorted by class
         self._order: Order | None = None
-        self._activity: dict[int, float] = {}  # of each column
+        self._activity: dict[str, float] = {}  # root mean squares of what is passed on, by the scalar's name
+        self._strongest = 0.0
         self.reset()
 
     def reset(self) -> None:
@@ -76,11 +77,10 @@ class FlowImages:
         with np.errstate(all="ignore"):
             sizes = [extreme(p.values) for a, p in self._pictures.items() if tiles[a].gradient]
         self.gradient_ruler = self.rulers.gradients(max(sizes, default=0.0))
-        norms = [v for c in self._model.columns if math.isfinite(v := frame.scalars.get(c.norm, math.nan))]
+        norms = [v for name, v in frame.scalars.items() if name.startswith(CARRIED_BACK) and math.isfinite(v)]
         self.norm_ruler = log_ruler(self._norms.follow(max(norms, default=0.0)), NORM_DECADES)
-        activations = ((tiles[a], p) for a, p in self._pictures.items() if tiles[a].row is Row.ACTIVATIONS)
-        with np.errstate(all="ignore"):
-            self._activity = {tile.column: typical(picture.values) for tile, picture in activations}
+        self._activity = {name: v for name, v in frame.scalars.items() if name.startswith("rms.")}
+        self._strongest = max((v for v in self._activity.values() if v < math.inf), default=0.0)
 
     def _follow_rows(self) -> None:
         """One ruler for all activations, one for all parameters."""
@@ -89,13 +89,16 @@ class FlowImages:
             with np.errstate(all="ignore"):
                 self.rulers.follow_row(row, max(map(typical_extreme, shown), default=0.0))
 
-    def activity(self, column: int) -> float:
-        """How strong what a column passes on is, 0 … 1: log, the strongest of all columns being 1."""
-        size = self._activity.get(column, 0.0)
+    def activity(self, name: str) -> float:
+        """How strong what is passed on is, 0 … 1, by its scalar: log, the strongest of all being 1."""
+        size = self._activity.get(name, 0.0)
         if not 0 < size < math.inf:
-            return float(size > 0)
-        strongest = max(size for size in self._activity.values() if size < math.inf)
-        return max(1 + math.log10(size / strongest) / ACTIVITY_DECADES, 0.0)
+            return float(size != 0)
+        return max(1 + math.log10(size / self._strongest) / ACTIVITY_DECADES, 0.0)
+
+    def adopt(self, model: FlowModel) -> None:
+        """Go on with the same network's tiles laid out otherwise."""
+        self._model = model
 
     def sheet(self, address: str) -> Sheet | None:
         """How a tile's entries lie on it; None where it is not computed, or too large to show each."""

@@ -109,9 +109,10 @@ def pictures_of(network: Built, address: str, shape: Index) -> Pictures | None:
     place, _, role = address.partition(".")
     if prod(shape) > MOST_ENTRIES or not place.isdigit():
         return None
-    role = role.removeprefix("grad_").removeprefix("update_")
+    role, inside = role.removeprefix("grad_").removeprefix("update_"), "." in role
+    role = role.rpartition(".")[2]  # of a layer inside a block
     every = np.arange(prod(shape), dtype=np.intp).reshape(shape)
-    if role == "W" and len(shape) == 2:
+    if role == "W" and len(shape) == 2 and not inside:
         return _units(network, int(place), shape, every)
     if role == "W" and len(shape) == 4:
         return _grid(shape, every.reshape(-1, *shape[2:]), shape[1])
