@@ -140,8 +140,7 @@ class _Painting:
     def _paint_row_titles(self, visible: QRect) -> None:
         layout, ruler = self._layout, self._images.norm_ruler
         left = max(layout.spans[0].left - visible.left(), 6)
-        told = self._images.rulers.told
-        texts = [(top, f"{self._model.title(row)}   {told(row)}") for row, top in layout.row_titles.items()]
+        texts = [(top, row_title(layout, self._images, row)) for row, top in layout.row_titles.items()]
         texts.append((layout.norm_title, f"‖grad_y‖  log, {compact(ruler.floor)} … {compact(ruler.limit)}"))
         self._p.setFont(self._fonts.small)
         self._p.setPen(self._theme.color("muted"))
@@ -153,14 +152,14 @@ class _Painting:
         painter, theme = self._p, self._theme
         painter.setFont(self._fonts.small)
         metrics = painter.fontMetrics()
-        bar = QRectF(0, rect.top(), min(max(rect.width() * 0.28, 130), 260), rect.height())
-        bar.moveRight(rect.right() + 1)
+        bar = QRectF(legend_bar(self._layout))
+        bar.setHeight(rect.height())
         together = self._images.rulers.scales.gradients_together
         draw_colour_bar(painter, bar, self._images.gradient_ruler if together else OWN_RULER, theme)
         painter.setPen(theme.color("muted"))
         middle, height = rect.top() + 5, metrics.height()
         words = "all gradients, log" if together else "each gradient, log, share of its largest"
-        end = bar.left() - metrics.horizontalAdvance(words) - 10
+        end = bar.left() - metrics.horizontalAdvance(words) - 14
         painter.drawText(QRectF(end, middle - height / 2, bar.left() - end, height), LEFT, words)
         directions: tuple[Direction, ...] = ("forward", "backward")
         left = float(rect.left())
@@ -172,6 +171,19 @@ class _Painting:
             advance = metrics.horizontalAdvance(direction)
             painter.drawText(QRectF(left + ARROW + 6, middle - height / 2, advance + 4, height), LEFT, direction)
             left += ARROW + advance + 24
+
+
+def row_title(layout: FlowLayout, images: FlowImages, row: Row) -> str:
+    """The words over a row, and what they say of its ruler."""
+    return f"{layout.model.title(row)}   {images.rulers.told(row)}".rstrip()
+
+
+def legend_bar(layout: FlowLayout) -> QRectF:
+    """The colours of all gradients at the right of the legend, as high as they are."""
+    rect = layout.legend
+    bar = QRectF(0, rect.top(), min(max(rect.width() * 0.28, 130), 260), rect.height() - layout.line - 4)
+    bar.moveRight(rect.right() + 1)
+    return bar
 
 
 def draw_text(painter: QPainter, rect: QRect, text: str, font: QFont, colour: QColor) -> None:

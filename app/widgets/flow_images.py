@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QImage
 
 from app import theme as themes
+from app.widgets.flow_clipping import Beyond, beyond
 from app.widgets.flow_model import FlowModel, Row, Tile
 from app.widgets.flow_rulers import (
     NORM_DECADES,
@@ -55,6 +57,7 @@ class FlowImages:
         self._order: Order | None = None
         self._activity: dict[str, float] = {}  # root mean squares of what is passed on, by the scalar's name
         self._strongest = 0.0
+        self.beyond: dict[str, Beyond] = {}  # by address: what is beyond a ruler that does not follow
         self.reset()
 
     def reset(self) -> None:
@@ -75,17 +78,29 @@ class FlowImages:
         known = labels is not None and labels.computed and labels.whole
         self._order = np.argsort(labels.values[:, 0], kind="stable") if labels is not None and known else None
         with np.errstate(all="ignore"):
-            sizes = [extreme(p.values) for a, p in self._pictures.items() if tiles[a].gradient]
+            shared = (a for a in self._pictures if tiles[a].gradient and a not in self.rulers.scales.alone)
+            sizes = [extreme(self._pictures[a].values) for a in shared]
         self.gradient_ruler = self.rulers.gradients(max(sizes, default=0.0))
         norms = [v for name, v in frame.scalars.items() if name.startswith(CARRIED_BACK) and math.isfinite(v)]
         self.norm_ruler = log_ruler(self._norms.follow(max(norms, default=0.0)), NORM_DECADES)
         self._activity = {name: v for name, v in frame.scalars.items() if name.startswith("rms.")}
         self._strongest = max((v for v in self._activity.values() if v < math.inf), default=0.0)
+        self.beyond = dict(self._beyond())
+
+    def _beyond(self) -> Iterator[tuple[str, Beyond]]:
+        """What is beyond rulers that do not follow, by address."""
+        for address, picture in self._pictures.items():
+            tile = self._model.tiles[address]
+            if self.rulers.scales.fixed(tile):
+                found = beyond(picture.values, self._ruler(tile, picture.values).limit, picture.whole)
+                if found is not None:
+                    yield address, found
 
     def _follow_rows(self) -> None:
         """One ruler for all activations, one for all parameters."""
         for row in (Row.ACTIVATIONS, Row.PARAMETERS):
-            shown = [p.values for a, p in self._pictures.items() if self._model.tiles[a].row is row]
+            alone, tiles = self.rulers.scales.alone, self._model.tiles
+            shown = [p.values for a, p in self._pictures.items() if tiles[a].row is row and a not in alone]
             with np.errstate(all="ignore"):
                 self.rulers.follow_row(row, max(map(typical_extreme, shown), default=0.0))
 
@@ -106,7 +121,8 @@ class FlowImages:
         if picture is None or not picture.whole:
             return None
         if tile.pictures is not None and picture.shape == tile.shape:
-            return tile.pictures
+            size = self._sizes.get(address)
+            return tile.pictures if size is None else tile.pictures.fitted(*size)
         samples = tile.row in (Row.ACTIVATIONS, Row.GRADIENTS)
         order = self._order if samples and self._order is not None and len(self._order) == picture.shape[0] else None
         return Plain(picture.shape, order)
@@ -133,6 +149,8 @@ class FlowImages:
 
     def _ruler(self, tile: Tile, values: Values) -> Ruler:
         with np.errstate(all="ignore"):
+            if tile.address in self.rulers.scales.alone:
+                return self.rulers.alone(tile, extreme(values) if tile.gradient else typical_extreme(values))
             if not tile.gradient:
                 return self.rulers.of_value(tile, typical_extreme(values))
             together = self.rulers.scales.gradients_together
@@ -140,6 +158,8 @@ class FlowImages:
 
     def scale(self, scales: Scales) -> None:
         """Measure the colours otherwise from now on."""
+        if scales.alone != self.rulers.scales.alone:
+            self.rulers.measure_again()
         self.rulers.scales = scales
         self._shown.clear()
 

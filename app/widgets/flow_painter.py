@@ -13,6 +13,7 @@ from app.widgets.flow_backdrop import draw_arrow, draw_text
 from app.widgets.flow_fold_painter import FoldPainter, bar_share
 from app.widgets.flow_images import FlowImages
 from app.widgets.flow_layout import BAR, FlowLayout
+from app.widgets.flow_marks import MarkPainter
 from app.widgets.flow_model import Direction, Lit, Row
 from app.widgets.flow_skips import SkipPainter
 from app.widgets.heatmap import draw_ring
@@ -33,6 +34,7 @@ class FlowPainter:
         self._ratio = painter.device().devicePixelRatioF()
         self._scalars = frame.scalars if frame is not None else {}
         self._thickest = min(THICKEST, max(0.4 * layout.gap, THINNEST + 0.4))
+        self._marks = MarkPainter(painter, layout, images)
         self._skips = SkipPainter(painter, layout)
         self._folds = FoldPainter(painter, layout)
 
@@ -50,6 +52,7 @@ class FlowPainter:
                 self._paint_arrows(index)
         self._paint_skips(visible)
         self._paint_loss()
+        self._marks.beside_rulers(visible)
 
     def _paint_tile(self, address: str, line: QColor) -> None:
         rect, ratio = self._layout.tiles[address], self._ratio
@@ -59,6 +62,7 @@ class FlowPainter:
             self._p.drawPixmap(rect.topLeft(), hatched(rect, ratio, self._theme))
         else:
             self._p.drawImage(rect, image)
+            self._marks.on_tile(address)
 
     def _paint_arrows(self, index: int) -> None:
         """To the column at the right: forward along the activations, backward along the gradients.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
+    QAction,
     QContextMenuEvent,
     QFocusEvent,
     QHelpEvent,
@@ -89,6 +91,7 @@ class FlowView(QAbstractScrollArea):
     def set_network(self, network: Built) -> None:
         """Lay out for a network; nothing of it is computed yet."""
         self._begin_folds(network)
+        self._scales = replace(self._scales, alone=self._scales.alone & network.tensors.keys())
         self._model = FlowModel(network, self._folded)
         self._images = FlowImages(self._model)
         self._images.by_class, self._images.rulers.scales = self._by_class, self._scales
@@ -174,9 +177,22 @@ class FlowView(QAbstractScrollArea):
 
     def menu(self, point: QPoint) -> QMenu:
         """The menu of a point of the viewport."""
-        menu = scales_menu(self, self._scales, self.scale)
+        menu, tile = scales_menu(self, self._scales, self.scale), self._tile_at(point)
+        if tile is not None:
+            self._offer_own_ruler(menu, tile)
         self._offer_folds(menu)
         return menu
+
+    def _offer_own_ruler(self, menu: QMenu, tile: Tile) -> None:
+        """To give the tensor under the pointer a ruler of its own, whatever the others have."""
+        action, first = QAction(f"Own ruler for {tile.address}", menu), menu.actions()[0]
+        action.setCheckable(True)
+        action.setChecked(tile.address in self._scales.alone)
+        action.setToolTip("shown along its lower edge; the others go on without it")
+        alone = self._scales.alone ^ {tile.address}
+        action.toggled.connect(lambda _: self.scale(replace(self._scales, alone=alone)))
+        menu.insertAction(first, action)
+        menu.insertSeparator(first)
 
     def _offer_folds(self, menu: QMenu) -> None:
         """To fold and unfold each run of equal groups, and all of them."""
@@ -387,6 +403,9 @@ class FlowView(QAbstractScrollArea):
                 state = f"colours: log, seen from ±{compact(ruler.floor)}, full at ±{compact(ruler.limit)}"
             else:
                 state = f"colours: linear, full at ±{compact(ruler.limit)}"
+            cut = self._images.beyond.get(tile.address)
+            if cut is not None:
+                state += f"; {cut.text}"
             return f"{describe(tile)}\n{state}", self.tile_rect(tile.address)
         if self._layout is not None and self._model is not None:
             layout, where = self._layout, point + self._offset()
