@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from multiprocessing.shared_memory import SharedMemory
@@ -167,15 +168,15 @@ def carried(run: Run) -> dict[str, float]:
     """
     trainer, found = run.trainer, {}
     infos, now, to_data = trainer.tensor_infos, trainer.position.phase, trainer.has_input_gradient
-    for name, address in _carried(tuple(infos)):
-        if infos[address].made_by > now or (not to_data and address.startswith("0.") and address.endswith("grad_x")):
-            continue
-        array = trainer.tensor(address)
-        if array is not None:
-            flat = array.reshape(-1)
-            with np.errstate(all="ignore"):
-                size = np.dot(flat, flat)
-                found[name] = float(np.sqrt(size / flat.size if name.startswith("rms") else size))
+    with np.errstate(all="ignore"):
+        for name, address in _carried(tuple(infos)):
+            if infos[address].made_by > now or (not to_data and address.startswith("0.") and address[-6:] == "grad_x"):
+                continue
+            array = trainer.tensor(address)
+            if array is not None:
+                flat = array.reshape(-1)
+                size = float(flat.dot(flat))
+                found[name] = math.sqrt(size / len(flat) if name[0] == "r" else size)  # of NaN it is NaN
     return found
 
 

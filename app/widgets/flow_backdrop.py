@@ -130,7 +130,8 @@ class _Painting:
         box, metrics = self._layout.loss_rect(), QFontMetrics(self._fonts.small)
         if self._layout.crowded or metrics.horizontalAdvance("mean over") > box.width():
             return
-        below = QRect(box.left(), box.bottom() + 3, box.width(), self._layout.tile_height // 2 + 6)
+        high = max(self._layout.tile_height // 2 + 6, 2 * self._layout.line)
+        below = QRect(box.left(), box.bottom() + 3, box.width(), high)
         below.setRight(min(below.right(), self._layout.size.width() - 4))
         self._p.setFont(self._fonts.small)
         self._p.setPen(self._theme.color("muted"))
