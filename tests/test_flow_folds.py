@@ -163,6 +163,18 @@ def test_a_tower_of_blocks_begins_folded_and_stays_unfolded_once_it_was(qtbot: Q
     panel.view.viewport().grab()
 
 
+def test_what_is_unfolded_is_not_told_as_not_computed_while_it_is_on_its_way(panel: FlowPanel) -> None:
+    panel.view.fold_all()
+    panel.desk.show()  # type: ignore[attr-defined]  # what the fold hides is not watched any more
+    panel.view.fold_all()
+    rect = panel.view.tile_rect("8.W")
+    assert "on its way" in panel.view.tip_at(rect.center())[0]
+    pixel = panel.view.viewport().grab().toImage().pixel(rect.center())
+    assert pixel == QColor(theme.current().field).rgb()
+    panel.desk.show()  # type: ignore[attr-defined]
+    assert "colours" in panel.view.tip_at(rect.center())[0]
+
+
 def test_a_fold_of_groups_that_are_gone_is_forgotten(qtbot: QtBot) -> None:
     network = describe(Desk().run)
     assert FlowModel(network, [Repeat(2, 2, 7, "Dense, ReLU")]).folded == frozenset()

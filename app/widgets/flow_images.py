@@ -53,6 +53,7 @@ class FlowImages:
         self._late: set[str] = set()  # and those that wait in this one
         self._until = math.inf
         self.shapes: dict[str, tuple[int, ...]] = {}  # of the tensors that are computed
+        self.awaited: set[str] = set()  # tensors that stand, but were not asked for yet
         self.by_class = False  # whether the samples stand sorted by class
         self._order: Order | None = None
         self._activity: dict[str, float] = {}  # root mean squares of what is passed on, by the scalar's name
@@ -72,6 +73,8 @@ class FlowImages:
         tiles = self._model.tiles
         self._pictures = {a: p for a, p in frame.tensors.items() if p.computed and a in tiles and p.values.size}
         self.shapes = {a: p.shape for a, p in self._pictures.items()}
+        now = frame.position.phase
+        self.awaited = {a for a, t in tiles.items() if a not in frame.tensors and t.made_by <= now and t.column}
         if self.rulers.scales.rows_together:
             self._follow_rows()
         labels = frame.tensors.get("data.labels") if self.by_class else None

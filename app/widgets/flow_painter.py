@@ -58,7 +58,9 @@ class FlowPainter:
         rect, ratio = self._layout.tiles[address], self._ratio
         image = self._images.image(address, int(rect.width() * ratio), int(rect.height() * ratio))
         self._p.fillRect(rect.adjusted(-1, -1, 1, 1), line)
-        if image is None:
+        if image is None and address in self._images.awaited:
+            self._p.fillRect(rect, self._theme.color("field"))
+        elif image is None:
             self._p.drawPixmap(rect.topLeft(), hatched(rect, ratio, self._theme))
         else:
             self._p.drawImage(rect, image)

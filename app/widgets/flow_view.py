@@ -114,6 +114,8 @@ class FlowView(QAbstractScrollArea):
         """Lay the columns of the network out anew; what is known of its tensors stays."""
         self._model = FlowModel(network, self._folded)
         self._images.adopt(self._model)
+        if self._frame is not None:
+            self._images.show(self._frame)
         self._lit = Lit.of(self._model, self._frame)
         self._hovered = None
         self._arrange()
@@ -397,7 +399,9 @@ class FlowView(QAbstractScrollArea):
         tile = self._tile_at(point)
         if tile is not None:
             ruler = self._images.ruler(tile.address)
-            if ruler is None:
+            if tile.address in self._images.awaited:
+                state = "on its way"
+            elif ruler is None:
                 state = "not computed yet in this mini-batch"
             elif ruler.kind == "log":
                 state = f"colours: log, seen from ±{compact(ruler.floor)}, full at ±{compact(ruler.limit)}"
