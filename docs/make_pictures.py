@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QApplication
 from app import cli, theme
 from app.link import EngineLink
 from app.session import Session
+from app.widgets.flow_view import FlowView
 from app.widgets.throttle import Throttle
 from app.window import Window
 from engine.conditions import DeadUnits
@@ -100,6 +101,12 @@ class Studio:
         self.wait(lambda: self.session.fork == 1)
         self.train(steps - at)
 
+    def fold(self) -> None:
+        """Fold equal groups of layers in the Flow view."""
+        view = self.window.findChild(FlowView)
+        assert view is not None
+        view.fold_all()
+
     def break_at(self, condition: DeadUnits, steps: int) -> None:
         """Train until a condition comes true, and show what was waited for."""
         self.session.add_break(condition)
@@ -164,6 +171,13 @@ def main() -> int:
     studio = Studio(app, Recipe.from_builtins(TOWER), "dark")
     studio.train(30)
     studio.take("forty-layers-dark")
+    studio = Studio(app, Recipe.from_builtins(TOWER), "dark")
+    studio.fold()
+    studio.train(30)
+    studio.take("forty-layers-folded-dark")
+    studio = Studio(app, "residual_with", "dark")
+    studio.train(30)
+    studio.take("residual-dark")
     studio = Studio(app, "deep_sigmoid", "light")
     studio.train(200)
     studio.window.presentation.begin("flow")

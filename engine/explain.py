@@ -147,7 +147,7 @@ def sources_of(trainer: Trainer, phase: Phase) -> tuple[str, ...]:
 def _read_by(trainer: Trainer, layer: int, phase: Phase) -> tuple[str, ...]:
     """The roles that a phase of a layer reads."""
     spec, parameters = trainer.recipe.layers[layer], tuple(s.role for s in trainer.network.slots_of(layer))
-    declared = spec.reads.get(phase.part or phase.kind)
+    declared = spec.read_by(phase.part or phase.kind, trainer.network.shapes[layer])
     if declared is not None:
         return declared
     if phase.kind == "backward":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from multiprocessing.shared_memory import SharedMemory
 from typing import Any
 
@@ -109,7 +110,7 @@ class Packer:
             epoch=frame.epoch,
             batch=frame.batch,
             playing=playing,
-            scalars={**frame.scalars, **delta_norms(run)},
+            scalars={**frame.scalars, **carried(run)},
             tensors=tensors,
             late=late,
             history_first=first,
@@ -202,21 +203,37 @@ def within_float32(matrix: NDArray[Any]) -> NDArray[Any]:
     return np.where(np.isfinite(matrix), np.clip(matrix, -largest, largest), matrix)
 
 
-def delta_norms(run: Run) -> dict[str, float]:
-    """‖grad_y‖ of every layer ("delta.0" …) and of the data ("delta.data"), where it stands in this mini-batch."""
-    trainer = run.trainer
-    infos, now = trainer.tensor_infos, trainer.position.phase
-    wanted = {f"delta.{i}": f"{i}.grad_y" for i in range(len(trainer.recipe.layers))}
-    if trainer.has_input_gradient:
-        wanted["delta.data"] = "0.grad_x"
-    found = {}
-    for name, address in wanted.items():
-        array = trainer.tensor(address) if infos[address].made_by <= now else None
-        if array is not None:
-            flat = array.reshape(-1)
-            with np.errstate(all="ignore"):
-                found[name] = float(np.sqrt(np.dot(flat, flat)))
+def carried(run: Run) -> dict[str, float]:
+    """How large is what is passed on, of all that stands in this mini-batch.
+
+    "rms.data", "rms.3", "rms.3.0": the root mean square of x, of layer 3's y, of y of layer 0 inside a block.
+    "delta.data", "delta.3", "delta.3.0": ‖grad_x‖ of the data, ‖grad_y‖ of the same layers.
+    "passed.3.0", "passed.3.skip": ‖grad_x‖ that the two ways through a block bring back.
+    """
+    trainer, found = run.trainer, {}
+    infos, now, to_data = trainer.tensor_infos, trainer.position.phase, trainer.has_input_gradient
+    with np.errstate(all="ignore"):
+        for name, address in _carried(tuple(infos)):
+            if infos[address].made_by > now or (not to_data and address.startswith("0.") and address[-6:] == "grad_x"):
+                continue
+            array = trainer.tensor(address)
+            if array is not None:
+                flat = array.reshape(-1)
+                size = float(flat.dot(flat))
+                found[name] = math.sqrt(size / len(flat) if name[0] == "r" else size)  # of NaN it is NaN
     return found
+
+
+@lru_cache(maxsize=8)
+def _carried(addresses: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """The names of `carried`, and the tensors that they are of."""
+    kinds = {"y": "rms", "grad_y": "delta", "grad_x": "passed"}
+    found = {"rms.data": "data.x", "delta.data": "0.grad_x"}
+    for address in addresses:
+        place, _, role = address.rpartition(".")
+        if role in kinds and place != "loss" and (role != "grad_x" or "." in place):
+            found[f"{kinds[role]}.{place}"] = address
+    return tuple(found.items())
 
 
 def find_tensor(run: Run, report: Report | None, item: WatchItem) -> NDArray[Any] | None:

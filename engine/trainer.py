@@ -424,7 +424,10 @@ class Trainer:
             made[f"{i}.x"] = TensorInfo((b, *shapes[i]), made[f"{i - 1}.y"].made_by if i else 0)
             for role, shape in self.recipe.layers[i].inner_shapes(shapes[i], b).items():
                 made[f"{i}.{role}"] = TensorInfo(shape, number[steps[role]])
-            made[f"{i}.y"] = TensorInfo((b, *shapes[i + 1]), number[steps.get("y") or steps[None]])
+            forward = steps.get("y") or steps[None]
+            for role, (shape, part) in self.recipe.layers[i].held(shapes[i], b).items():
+                made[f"{i}.{role}"] = TensorInfo(shape, number[self._backward[i].get(part, forward)])
+            made[f"{i}.y"] = TensorInfo((b, *shapes[i + 1]), number[forward])
             above = self._loss_phase if i == last else self._backward[i + 1]["grad_x"]
             made[f"{i}.grad_y"] = TensorInfo((b, *shapes[i + 1]), number[above])
             made[f"{i}.grad_x"] = TensorInfo((b, *shapes[i]), number[self._backward[i]["grad_x"]])

@@ -6,12 +6,13 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QSettings
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.link import EngineLink
@@ -54,6 +55,20 @@ def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     assert not new_threads, f"threads were left: {new_threads}"
     left_blocks = [name for name in BLOCKS if Path("/dev/shm", name.lstrip("/")).exists()]
     assert not left_blocks, f"shared memory was left: {left_blocks}"
+
+
+@pytest.fixture
+def qtbot(qtbot: QtBot) -> Iterator[QtBot]:
+    """pytest-qt's, which alone knows widgets only weakly: one in a cycle could be collected while it is painted."""
+    kept, plain = [], qtbot.addWidget
+
+    def add_widget(widget: QWidget, **how: Any) -> None:
+        kept.append(widget)
+        plain(widget, **how)
+
+    qtbot.addWidget = add_widget  # type: ignore[method-assign]
+    yield qtbot
+    kept.clear()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from engine.frames import Frame, Picture, as_matrix, reduce_extremes
 from engine.protocol import Command, LiveChecked
 from engine.recipe import Recipe
 from engine.run import Run
-from engine.shared import find_tensor
+from engine.shared import carried, find_tensor
 
 DIGITS = {
     "data": {"kind": "digits"},
@@ -62,6 +62,7 @@ class Desk:
         self.link = SilentLink()
         self.session = Session(self.link, self.recipe)  # type: ignore[arg-type]
         self.report: Any = None
+        self.scalars: dict[str, float] = {}  # in place of those of the frame
         self.start()
 
     def start(self) -> None:
@@ -88,7 +89,7 @@ class Desk:
             frame.epoch,
             frame.batch,
             frame.batches,
-            frame.scalars,
+            {**frame.scalars, **carried(self.run), **self.scalars},
             self._pictures(replaced),
         )
         self.session.frame = stands

@@ -24,12 +24,12 @@ from app.widgets.flow_model import FlowModel, Row
 from app.widgets.flow_rulers import decade_limit, extreme, tensor_limit
 from app.widgets.flow_view import FlowView
 from engine.describe import describe
-from engine.frames import Frame, Picture, TensorInfo, as_matrix, reduce_extremes
+from engine.frames import Frame, TensorInfo
 from engine.protocol import LayerInfo
 from engine.recipe import Recipe
 from engine.run import Run
-from engine.shared import delta_norms
 
+from flow_frames import advance, frame_of
 from panel_tools import Desk
 
 DIGITS = {
@@ -44,19 +44,6 @@ def deep(layers: int) -> Recipe:
     """A net of so many layers on the digits."""
     hidden = [{"kind": "dense", "units": 16}, {"kind": "relu"}] * layers
     return msgspec.convert({**DIGITS, "layers": [*hidden[: layers - 1], {"kind": "dense", "units": 10}]}, Recipe)
-
-
-def frame_of(run: Run, **replaced: np.ndarray) -> Frame:
-    """The frame of a run's position with every tensor, as the engine would send it; some of them replaced."""
-    trainer, frame = run.trainer, run.trainer.frame()
-    pictures = {}
-    for address, info in trainer.tensor_infos.items():
-        array = replaced.get(address.replace(".", "_"), trainer.tensor(address))
-        if array is not None:
-            matrix = reduce_extremes(as_matrix(array), 96, 128).astype(np.float32)
-            pictures[address] = Picture(matrix, array.shape, info.made_by <= frame.position.phase)
-    scalars = {**frame.scalars, **delta_norms(run)}
-    return Frame(frame.position, frame.phase, frame.epoch, frame.batch, frame.batches, scalars, pictures)
 
 
 @pytest.fixture
@@ -80,15 +67,6 @@ def view(qtbot: QtBot, run: Run) -> Iterator[FlowView]:
     view.set_network(describe(run))
     yield view
     theme.apply(app, theme.DARK)
-
-
-def advance(run: Run, phase: str) -> None:
-    """Step to where this phase has just been computed."""
-    for _ in range(200):
-        run.step_part()
-        if str(run.trainer.phase) == phase:
-            return
-    raise AssertionError(f"there is no phase {phase}")
 
 
 def picture(view: FlowView) -> QImage:
@@ -439,14 +417,15 @@ def test_an_arrow_is_as_wide_as_what_is_passed_on(qtbot):
     qtbot.addWidget(panel)
     panel.resize(900, 600)
     panel.show()
-    y = np.ones((32, 12), np.float32)
-    desk.step(1, y0=y, y1=y / 30, y2=y[:, :10] * 3)
+    desk.scalars = {"rms.data": 1.0, "rms.0": 1.0, "rms.1": 1 / 30, "rms.2": 3.0}
+    desk.step(1)
     images = panel.view._images
-    assert images.activity(3) == 1
-    assert 1 > images.activity(1) > images.activity(2) > 0
-    desk.step(1, y0=y * np.inf, y1=y * 0, y2=y[:, :10])
-    assert images.activity(1) == 1
-    assert images.activity(2) == 0
+    assert images.activity("rms.2") == 1
+    assert 1 > images.activity("rms.0") > images.activity("rms.1") > 0
+    desk.scalars = {"rms.data": 1.0, "rms.0": np.inf, "rms.1": 0.0, "rms.2": 1.0}
+    desk.step(1)
+    assert images.activity("rms.0") == 1
+    assert images.activity("rms.1") == 0
     panel.view.viewport().grab()
 
 

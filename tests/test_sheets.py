@@ -123,3 +123,42 @@ def test_from_afar_a_block_of_cells_is_their_mean() -> None:
     np.testing.assert_array_equal(near, values.reshape(6, 6))
     far = sheet.seen_from_afar(values, 2, 3)
     np.testing.assert_allclose(far, values.reshape(3, 2, 3, 2).mean(axis=(1, 3)))
+
+
+def test_pictures_stand_in_a_grid_of_the_tiles_proportions() -> None:
+    built = network(DENSE)
+    sheet = pictures_of(built, "0.W", built.tensors["0.W"].shape)
+    assert sheet is not None
+    for width, height in ((40, 200), (60, 60), (300, 60)):
+        fitted = sheet.fitted(width, height)
+        rows, columns = fitted.size
+        assert 0.5 < (width / columns) / (height / rows) < 2, "a picture is about as wide as it is high"
+        assert fitted.count == 32
+    assert sheet.fitted(40, 200).size[1] < sheet.fitted(300, 60).size[1]
+
+
+def test_channels_stay_in_one_row_and_a_high_tile_shows_more_samples() -> None:
+    built = network(CONV)
+    maps = pictures_of(built, "1.y", built.tensors["1.y"].shape)
+    assert maps is not None
+    high, wide = maps.fitted(60, 120), maps.fitted(120, 60)
+    assert high.count > wide.count
+    assert high.count % 6 == wide.count % 6 == 0
+    filters = pictures_of(built, "3.W", built.tensors["3.W"].shape)
+    assert filters is not None
+    for size in ((40, 200), (200, 40)):
+        assert filters.fitted(*size).size[1] in (3 * 6 - 1, 3 * 12 - 1, 3 * 24 - 1)
+
+
+def test_each_cell_of_a_fitted_grid_leads_to_its_entry() -> None:
+    built = network(CONV)
+    for address in ("1.W", "3.W", "1.y"):
+        shape = built.tensors[address].shape
+        whole = pictures_of(built, address, shape)
+        assert whole is not None
+        sheet, tensor = whole.fitted(30, 170), entries(shape)
+        drawn = sheet.arrange(as_matrix(tensor))
+        for row, column in np.ndindex(*sheet.size):
+            index = sheet.index_at(row, column)
+            assert drawn[row, column] == (0 if index is None else tensor[index])
+            assert index is None or sheet.cell_of(index) == (row, column)

@@ -25,7 +25,8 @@ class FlowPanel(Panel):
     hint = (
         "Columns are layers: activations flow right along the top row, gradients flow left along the bottom row. "
         "All gradients share one log ruler, so a gradient that dies on its way left fades; what is hatched is not "
-        "computed yet. Click a tile to see it large (Shift+arrow keys move); + and − zoom; right-click for the rulers."
+        "computed yet. Click a tile to see it large (Shift+arrow keys move); + and − zoom, F folds equal groups of "
+        "layers; right-click for the rulers."
     )
     area = "centre"
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPixmap, QPolygonF
+from PySide6.QtCore import QLineF, QPoint, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPen, QPixmap, QPolygonF
 
 from app import theme as themes
 from app.theme import Theme
 from app.widgets.flow_images import FlowImages
 from app.widgets.flow_layout import FlowLayout
-from app.widgets.flow_model import Direction, Lit, Row, times
+from app.widgets.flow_model import Bracket, Direction, Lit, Row, times
 from app.widgets.flow_rulers import log_ruler
 from app.widgets.picture import compact, draw_colour_bar, hatch
 
@@ -35,7 +35,7 @@ class Backdrop:
         theme = themes.current()
         rulers = images.gradient_ruler, images.norm_ruler, tuple(images.rulers.told(row) for row in Row)
         spot = offset.x(), offset.y(), size.width(), size.height(), ratio
-        key = (layout, theme, lit, now, spot, rulers, images.shapes)
+        key = (layout, theme, lit, now, spot, rulers, images.rulers.scales, images.shapes, images.awaited)
         if key != self._key:
             self._key = key
             self._pixmap = QPixmap(size * ratio)
@@ -63,8 +63,10 @@ class _Painting:
             self._paint_head(index)
             self._paint_shape(index)
             self._paint_frames(index)
-            if self._model.columns[index].norm:
+            if self._model.columns[index].norm and not self._model.columns[index].hidden:
                 self._p.fillRect(self._layout.norm_rect(index), self._theme.color("field"))
+        for bracket in self._model.brackets:
+            self._paint_bracket(bracket)
         self._paint_convention()
         self._p.translate(visible.left(), 0)
         self._paint_row_titles(visible)
@@ -75,16 +77,16 @@ class _Painting:
         self._p.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._p.setPen(Qt.PenStyle.NoPen)
         self._p.setBrush(self._theme.color("lit"))
-        if lit.column is not None:
-            self._p.drawRoundedRect(layout.lit_rect(lit.column), 6, 6)
+        if lit.columns is not None:
+            self._p.drawRoundedRect(layout.lit_rect(*lit.columns), 6, 6)
         elif lit.row is not None:
             self._p.drawRoundedRect(layout.band_rect(lit.row), 6, 6)
         self._p.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
     def _paint_head(self, index: int) -> None:
         layout, column = self._layout, self._model.columns[index]
-        reached = column.tiles[0].made_by <= self._now
-        colour = f"{self._lit.direction}_text" if index == self._lit.column else "text" if reached else "muted"
+        reached = column.made_by <= self._now
+        colour = f"{self._lit.direction}_text" if self._lit.holds(index) else "text" if reached else "muted"
         title = layout.text_rect(index, layout.title_top, QFontMetrics(self._fonts.title).height())
         if layout.crowded:  # its number alone
             if column.short.isdigit() and int(column.short) % layout.every == 0:
@@ -96,6 +98,26 @@ class _Painting:
         text = column.caption if layout.long_captions else column.short
         draw_text(self._p, caption, text, self._fonts.small, self._theme.color("muted"))
 
+    def _paint_bracket(self, bracket: Bracket) -> None:
+        """A line over columns that belong together, with its words in the middle where they have room."""
+        rect, font, painter = self._layout.bracket_rect(bracket), self._fonts.small, self._p
+        metrics = QFontMetrics(font)
+        text = bracket.text
+        if metrics.horizontalAdvance(text) > rect.width() - 16:
+            text = text.rpartition(" ")[2] if bracket.repeat is None else text.partition(" × ")[0] + " ×"
+        wide = metrics.horizontalAdvance(text) + 8
+        y, foot = rect.center().y() + 0.5, rect.bottom() + 0.5
+        painter.setPen(QPen(self._theme.color("muted"), 1))
+        left, right = rect.left() + 0.5, rect.right() + 0.5
+        room = rect.width() >= wide + 4
+        painter.drawLine(QLineF(left, y, left, foot))
+        painter.drawLine(QLineF(right, y, right, foot))
+        middle = (left + right) / 2
+        painter.drawLine(QLineF(left, y, middle - wide / 2 if room else right, y))
+        if room:
+            painter.drawLine(QLineF(middle + wide / 2, y, right, y))
+            draw_text(painter, rect, text, font, self._theme.color("muted"))
+
     def _paint_shape(self, index: int) -> None:
         """The true shape under an activation; the last mini-batch of an epoch may be smaller than the others."""
         for tile in self._model.columns[index].row(Row.ACTIVATIONS) if not self._layout.crowded else ():
@@ -105,11 +127,13 @@ class _Painting:
             draw_text(self._p, line, text, self._fonts.number, self._theme.color("muted"))
 
     def _paint_frames(self, index: int) -> None:
-        """A line around each tile; hatched, until it has an image."""
+        """A line around each tile; blank where it was not asked for yet, hatched where it is not computed."""
         for tile in self._model.columns[index].tiles:
             rect = self._layout.tiles[tile.address]
             self._p.fillRect(rect.adjusted(-1, -1, 1, 1), self._theme.color("line"))
-            if tile.address not in self._images.shapes:
+            if tile.address in self._images.awaited:
+                self._p.fillRect(rect, self._theme.color("field"))
+            elif tile.address not in self._images.shapes:
                 self._p.fillRect(rect, self._theme.color("panel"))
                 self._p.save()
                 self._p.setClipRect(rect)
@@ -121,7 +145,8 @@ class _Painting:
         box, metrics = self._layout.loss_rect(), QFontMetrics(self._fonts.small)
         if self._layout.crowded or metrics.horizontalAdvance("mean over") > box.width():
             return
-        below = QRect(box.left(), box.bottom() + 3, box.width(), self._layout.tile_height // 2 + 6)
+        high = max(self._layout.tile_height // 2 + 6, 2 * self._layout.line)
+        below = QRect(box.left(), box.bottom() + 3, box.width(), high)
         below.setRight(min(below.right(), self._layout.size.width() - 4))
         self._p.setFont(self._fonts.small)
         self._p.setPen(self._theme.color("muted"))
@@ -131,8 +156,7 @@ class _Painting:
     def _paint_row_titles(self, visible: QRect) -> None:
         layout, ruler = self._layout, self._images.norm_ruler
         left = max(layout.spans[0].left - visible.left(), 6)
-        told = self._images.rulers.told
-        texts = [(top, f"{self._model.title(row)}   {told(row)}") for row, top in layout.row_titles.items()]
+        texts = [(top, row_title(layout, self._images, row)) for row, top in layout.row_titles.items()]
         texts.append((layout.norm_title, f"‖grad_y‖  log, {compact(ruler.floor)} … {compact(ruler.limit)}"))
         self._p.setFont(self._fonts.small)
         self._p.setPen(self._theme.color("muted"))
@@ -144,14 +168,14 @@ class _Painting:
         painter, theme = self._p, self._theme
         painter.setFont(self._fonts.small)
         metrics = painter.fontMetrics()
-        bar = QRectF(0, rect.top(), min(max(rect.width() * 0.28, 130), 260), rect.height())
-        bar.moveRight(rect.right() + 1)
+        bar = QRectF(legend_bar(self._layout))
+        bar.setHeight(rect.height())
         together = self._images.rulers.scales.gradients_together
         draw_colour_bar(painter, bar, self._images.gradient_ruler if together else OWN_RULER, theme)
         painter.setPen(theme.color("muted"))
         middle, height = rect.top() + 5, metrics.height()
         words = "all gradients, log" if together else "each gradient, log, share of its largest"
-        end = bar.left() - metrics.horizontalAdvance(words) - 10
+        end = bar.left() - metrics.horizontalAdvance(words) - 14
         painter.drawText(QRectF(end, middle - height / 2, bar.left() - end, height), LEFT, words)
         directions: tuple[Direction, ...] = ("forward", "backward")
         left = float(rect.left())
@@ -163,6 +187,19 @@ class _Painting:
             advance = metrics.horizontalAdvance(direction)
             painter.drawText(QRectF(left + ARROW + 6, middle - height / 2, advance + 4, height), LEFT, direction)
             left += ARROW + advance + 24
+
+
+def row_title(layout: FlowLayout, images: FlowImages, row: Row) -> str:
+    """The words over a row, and what they say of its ruler."""
+    return f"{layout.model.title(row)}   {images.rulers.told(row)}".rstrip()
+
+
+def legend_bar(layout: FlowLayout) -> QRectF:
+    """The colours of all gradients at the right of the legend, as high as they are."""
+    rect = layout.legend
+    bar = QRectF(0, rect.top(), min(max(rect.width() * 0.28, 130), 260), rect.height() - layout.line - 4)
+    bar.moveRight(rect.right() + 1)
+    return bar
 
 
 def draw_text(painter: QPainter, rect: QRect, text: str, font: QFont, colour: QColor) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
 
 from app import theme as themes
+from app.widgets.flow_clipping import Beyond, beyond
 from app.widgets.flow_model import FlowModel, Row, Tile
 from app.widgets.flow_rulers import (
     NORM_DECADES,
@@ -25,6 +26,7 @@ from app.widgets.sheets import Order, Pictures, Plain, Sheet
 from app.widgets.tile_colours import image_of, keys_of, strongest
 from engine.frames import Frame, Picture
 
+CARRIED_BACK = "delta.", "passed."  # scalars of gradients passed on
 ACTIVITY_DECADES = 3  # from the widest arrow to the narrowest
 
 
@@ -46,11 +48,15 @@ class FlowImages:
         self._shown: dict[str, _Shown] = {}
         self._pictures: dict[str, Picture] = {}
         self._sizes: dict[str, Size] = {}  # of the pictures' values
+        self._pixels: dict[str, tuple[int, int]] = {}  # of the tiles, across and down
         self.rulers = Rulers()
         self.shapes: dict[str, tuple[int, ...]] = {}  # of the tensors that are computed
+        self.awaited: set[str] = set()  # tensors that stand, but were not asked for yet
         self.by_class = False  # whether the samples stand sorted by class
         self._order: Order | None = None
-        self._activity: dict[int, float] = {}  # of each column
+        self._activity: dict[str, float] = {}  # root mean squares of what is passed on, by the scalar's name
+        self._strongest = 0.0
+        self.beyond: dict[str, Beyond] = {}  # by address: what is beyond a ruler that does not follow
         self.reset()
 
     def reset(self) -> None:
@@ -67,31 +73,48 @@ class FlowImages:
         self.shapes = {a: p.shape for a, p in self._pictures.items()}
         known = {a: self._sizes[a] for a, p in self._pictures.items() if before.get(a) is p}
         self._sizes = known | sizes_of({a: p.values for a, p in self._pictures.items() if a not in known})
+        now = frame.position.phase
+        self.awaited = {a for a, t in tiles.items() if a not in frame.tensors and t.made_by <= now and t.column}
         if self.rulers.scales.rows_together:
             self._follow_rows()
         labels = frame.tensors.get("data.labels") if self.by_class else None
         told = labels is not None and labels.computed and labels.whole
         self._order = np.argsort(labels.values[:, 0], kind="stable") if labels is not None and told else None
-        gradients = (size.largest for a, size in self._sizes.items() if tiles[a].gradient)
+        alone = self.rulers.scales.alone
+        gradients = (size.largest for a, size in self._sizes.items() if tiles[a].gradient and a not in alone)
         self.gradient_ruler = self.rulers.gradients(max(gradients, default=0.0))
-        norms = [v for c in self._model.columns if math.isfinite(v := frame.scalars.get(c.norm, math.nan))]
+        norms = [v for name, v in frame.scalars.items() if name.startswith(CARRIED_BACK) and math.isfinite(v)]
         self.norm_ruler = log_ruler(self._norms.follow(max(norms, default=0.0)), NORM_DECADES)
-        activations = ((tiles[a].column, size) for a, size in self._sizes.items() if tiles[a].row is Row.ACTIVATIONS)
-        self._activity = {column: size.typical for column, size in activations}
+        self._activity = {name: v for name, v in frame.scalars.items() if name.startswith("rms.")}
+        self._strongest = max((v for v in self._activity.values() if v < math.inf), default=0.0)
+        self.beyond = dict(self._beyond())
+
+    def _beyond(self) -> Iterator[tuple[str, Beyond]]:
+        """What is beyond rulers that do not follow, by address."""
+        for address, picture in self._pictures.items():
+            tile = self._model.tiles[address]
+            if self.rulers.scales.fixed(tile):
+                found = beyond(picture.values, self._ruler(tile).limit, picture.whole)
+                if found is not None:
+                    yield address, found
 
     def _follow_rows(self) -> None:
         """One ruler for all activations, one for all parameters."""
+        alone = self.rulers.scales.alone
         for row in (Row.ACTIVATIONS, Row.PARAMETERS):
-            shown = (size for a, size in self._sizes.items() if self._model.tiles[a].row is row)
+            shown = (size for a, size in self._sizes.items() if self._model.tiles[a].row is row and a not in alone)
             self.rulers.follow_row(row, max((size.typical_extreme for size in shown), default=0.0))
 
-    def activity(self, column: int) -> float:
-        """How strong what a column passes on is, 0 … 1: log, the strongest of all columns being 1."""
-        size = self._activity.get(column, 0.0)
+    def activity(self, name: str) -> float:
+        """How strong what is passed on is, 0 … 1, by its scalar: log, the strongest of all being 1."""
+        size = self._activity.get(name, 0.0)
         if not 0 < size < math.inf:
-            return float(size > 0)
-        strongest = max(size for size in self._activity.values() if size < math.inf)
-        return max(1 + math.log10(size / strongest) / ACTIVITY_DECADES, 0.0)
+            return float(size != 0)
+        return max(1 + math.log10(size / self._strongest) / ACTIVITY_DECADES, 0.0)
+
+    def adopt(self, model: FlowModel) -> None:
+        """Go on with the same network's tiles laid out otherwise."""
+        self._model = model
 
     def sheet(self, address: str) -> Sheet | None:
         """How a tile's entries lie on it; None where it is not computed, or too large to show each."""
@@ -99,13 +122,15 @@ class FlowImages:
         if picture is None or not picture.whole:
             return None
         if tile.pictures is not None and picture.shape == tile.shape:
-            return tile.pictures
+            pixels = self._pixels.get(address)
+            return tile.pictures if pixels is None else tile.pictures.fitted(*pixels)
         samples = tile.row in (Row.ACTIVATIONS, Row.GRADIENTS)
         order = self._order if samples and self._order is not None and len(self._order) == picture.shape[0] else None
         return Plain(picture.shape, order)
 
     def draw(self, pixels: Mapping[str, tuple[int, int]]) -> None:
         """Make the images of these tiles, of so many pixels across and down, if anything about them changed."""
+        self._pixels.update(pixels)
         groups: dict[object, list[tuple[Tile, Values]]] = {}
         for address, size in pixels.items():
             picture, tile = self._pictures.get(address), self._model.tiles[address]
@@ -147,6 +172,8 @@ class FlowImages:
 
     def _ruler(self, tile: Tile) -> Ruler:
         size = self._sizes[tile.address]
+        if tile.address in self.rulers.scales.alone:
+            return self.rulers.alone(tile, size.largest if tile.gradient else size.typical_extreme)
         if not tile.gradient:
             return self.rulers.of_value(tile, size.typical_extreme)
         together = self.rulers.scales.gradients_together
@@ -154,6 +181,8 @@ class FlowImages:
 
     def scale(self, scales: Scales) -> None:
         """Measure the colours otherwise from now on."""
+        if scales.alone != self.rulers.scales.alone:
+            self.rulers.measure_again()
         self.rulers.scales = scales
         self._shown.clear()
 

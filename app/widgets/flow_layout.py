@@ -9,18 +9,21 @@ from PySide6.QtGui import QFont, QFontMetrics
 from PySide6.QtWidgets import QApplication
 
 from app import theme as themes
-from app.widgets.flow_model import FlowModel, Row, Tile
+from app.widgets.flow_model import Bracket, Column, FlowModel, Row, Tile
 
 MARGIN, TOP = 14, 10
 ROW_GAP = 8
-NARROWEST, WIDEST = 9, 1.9  # of a column: pixels, and times the height of a tile
+NARROWEST, WIDEST = 6, 1.9  # of a column: pixels, and times the height of a tile
 LOWEST, HIGHEST = 32, 300  # a tile's height in pixels
 GAP = 0.34  # between two columns, of a column's width: room for an arrow
+GAP_WITH_SUMS = 0.6
 GAPS = 3, 72
 ROOM_FOR_TEXT = 30  # pixels from one column to the next, below which only numbers of layers are written
 STRIP_GAP = 6
 BAR = 8  # thickness of a ‖grad‖ bar
 WITH_PARAMETERS = 1.35  # how much wider a column with parameters is
+OF_HIDDEN = 0.15  # of each column folded away, to the fold's width
+SKIP_ROOM = 14  # pixels above activations and below gradients for the way around a block
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Fonts:
         small = _scaled(0.86)
         texts = [c.title for c in model.columns]
         title = _fitting(themes.tabular(QApplication.font()), texts, pitch, (1.08, 1.0, 0.9, 0.8), bold=True)
-        smallest = QFontMetrics(_scaled(0.6))
+        smallest = QFontMetrics(_scaled(0.72))
         places = next((n for n in (2, 1) if smallest.horizontalAdvance(f"{0:.{n}e}") <= pitch - 4), 0)
         widest = [f"{0:.{places}e}"]
         number = _fitting(themes.tabular(QApplication.font()), widest, pitch - 4, (0.86, 0.8, 0.72, 0.64, 0.56))
@@ -89,7 +92,10 @@ class FlowLayout:
         start = TOP + legend + 4
         norms = above + BAR + 4 + self.line + 6
         rows = len(model.rows)
-        fixed = start + self.head + rows * (above + ROW_GAP) + below + norms + 6
+        self.band = self.model.levels * (self.line + 5)  # brackets over the titles
+        self.skips = self.model.nested * SKIP_ROOM
+        self.head += self.band
+        fixed = start + self.head + rows * (above + ROW_GAP) + below + norms + 6 + 2 * self.skips
         self.tile_height = min(max((view.height() - fixed) // rows, LOWEST), HIGHEST)
         self.spans = self._spread(view.width())
         self.gap = self.spans[1].left - self.spans[0].right
@@ -116,10 +122,10 @@ class FlowLayout:
 
     def _spread(self, available: int) -> list[Span]:
         """Columns as wide as the view allows, none wider than looks well, the whole centred."""
-        weights = [WITH_PARAMETERS if c.row(Row.PARAMETERS) else 1.0 for c in self.model.columns]
-        room, gaps = available - 2 * MARGIN, len(weights) - 1
-        unit = room / (sum(weights) + GAP * gaps)
-        gap = int(min(max(unit * GAP, GAPS[0]), GAPS[1]))
+        weights = [_weight(column) for column in self.model.columns]
+        room, gaps, share = available - 2 * MARGIN, len(weights) - 1, GAP_WITH_SUMS if self.model.blocks else GAP
+        unit = room / (sum(weights) + share * gaps)
+        gap = int(min(max(unit * share, GAPS[0]), GAPS[1]))
         unit = (room - gap * gaps) / sum(weights)
         unit = self._zoom * min(max(unit, NARROWEST), WIDEST * self.tile_height / WITH_PARAMETERS)
         gap = int(min(gap * self._zoom, GAPS[1]))
@@ -135,16 +141,16 @@ class FlowLayout:
 
     def _stack(self, above: int, below: int) -> None:
         """The rows from the top down."""
-        self.title_top = self.top + 4
+        self.title_top = self.top + 4 + self.band
         y = self.top + self.head
         self.row_tops: dict[Row, int] = {}
         self.row_titles: dict[Row, int] = {}
         for row in self.model.rows:
             self.row_titles[row] = y
-            self.row_tops[row] = y + above
-            y += above + self.tile_height + ROW_GAP
-            if row is Row.ACTIVATIONS:
-                y += below
+            y += above + (self.skips if row is Row.ACTIVATIONS else 0)
+            self.row_tops[row] = y
+            y += self.tile_height + ROW_GAP
+            y += {Row.ACTIVATIONS: below, Row.GRADIENTS: self.skips}.get(row, 0)
         self.norm_title = y
         self.norm_top = y + above
         self.bottom = self.norm_top + BAR + 4 + self.line + 6
@@ -169,10 +175,31 @@ class FlowLayout:
             self.tiles[tile.address] = QRect(round(left), top, round(left + width) - round(left), self.tile_height)
             left += width + STRIP_GAP
 
-    def lit_rect(self, column: int) -> QRect:
-        """The background of a column."""
-        span, pad = self.spans[column], min(self.gap // 2 - 1, 10)
-        return QRect(span.left - pad, self.top, span.width + 2 * pad, self.bottom - self.top)
+    def lit_rect(self, first: int, last: int) -> QRect:
+        """The background of columns."""
+        left, right, pad = self.spans[first].left, self.spans[last].right, min(self.gap // 2 - 1, 10)
+        top = self.top + self.band
+        return QRect(left - pad, top, right - left + 2 * pad, self.bottom - top)
+
+    def bracket_rect(self, bracket: Bracket) -> QRect:
+        """The line of a bracket over its columns."""
+        left, right = self.spans[bracket.first].left, self.spans[bracket.last].right
+        return QRect(left, self.top + bracket.level * (self.line + 5), right - left, self.line + 3)
+
+    def fold_rect(self, column: int, row: Row) -> QRect:
+        """The part of a fold in a row of tiles."""
+        span = self.spans[column]
+        return QRect(span.left, self.row_tops[row], span.width, self.tile_height)
+
+    def fold_at(self, x: int, y: int) -> Bracket | None:
+        """What a click at a point of the content folds or unfolds."""
+        for bracket in self.model.brackets:
+            rect = self.bracket_rect(bracket)
+            inside = [i for i in range(bracket.first, bracket.last + 1) if self.model.columns[i].hidden]
+            over_fold = any(self.lit_rect(i, i).contains(x, y) for i in inside)
+            if bracket.repeat is not None and (rect.contains(x, y) or over_fold):
+                return bracket
+        return None
 
     def band_rect(self, row: Row) -> QRect:
         """The background of a row of tiles."""
@@ -218,6 +245,12 @@ class FlowLayout:
             if rect.contains(x, y):
                 return self.model.tiles[address]
         return None
+
+
+def _weight(column: Column) -> float:
+    if column.hidden:
+        return min(1 + OF_HIDDEN * len(column.hidden), 4.0)
+    return WITH_PARAMETERS if column.row(Row.PARAMETERS) else 1.0
 
 
 def _scaled(scale: float) -> QFont:

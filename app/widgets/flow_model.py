@@ -2,133 +2,130 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import IntEnum
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from app.widgets.sheets import Pictures, pictures_of
+from app.widgets.flow_columns import (
+    SUM,
+    Column,
+    Row,
+    Tile,
+    data_column,
+    describe,
+    layer_columns,
+    loss_column,
+    times,
+)
+from app.widgets.flow_folds import Repeat, fold_column, repeats_of
 from engine.frames import Frame, Phase
-from engine.protocol import Built, LayerInfo
+from engine.protocol import Built
+
+__all__ = ["SUM", "Block", "Bracket", "Column", "Direction", "FlowModel", "Lit", "Row", "Tile", "describe", "times"]
 
 Direction = Literal["forward", "backward"]
 
 
-class Row(IntEnum):
-    """The rows of tiles, from the top."""
+@dataclass(frozen=True)
+class Block:
+    """A residual block: its columns from `first` to `last`, where the sum stands."""
 
-    ACTIVATIONS = 0
-    PARAMETERS = 1
-    PARAMETER_GRADIENTS = 2
-    GRADIENTS = 3
+    place: str  # "3", or "3.1" of one inside another
+    first: int
+    last: int
+    level: int  # how many blocks are around it
+    height: int  # how many stand inside each other in it, this one counted
 
 
 @dataclass(frozen=True)
-class Tile:
-    """One tensor on screen."""
+class Bracket:
+    """Columns that belong together, with words over them; a click on one that has a repeat folds or unfolds it."""
 
-    address: str
-    row: Row
-    column: int
-    role: str
-    shape: tuple[int, ...]
-    made_by: int  # the phase that computes it; −1: it is always there
-    about: str  # what it is, in words and perhaps a formula
-    pictures: Pictures | None = None  # where people look at it as such
-
-    @property
-    def gradient(self) -> bool:
-        """Whether it is drawn on the one log ruler of all gradients."""
-        return self.row in (Row.PARAMETER_GRADIENTS, Row.GRADIENTS)
-
-    @property
-    def strip(self) -> bool:
-        """Whether it is a vector, drawn as a narrow column."""
-        return self.row in (Row.PARAMETERS, Row.PARAMETER_GRADIENTS) and len(self.shape) < 2
-
-
-@dataclass(frozen=True)
-class Column:
-    """The data, a layer, or the loss."""
-
-    title: str
-    caption: str  # the long form under the title
-    short: str  # where there is no room for the long one
+    first: int
+    last: int
+    level: int  # lines from the top
+    text: str
     about: str
-    norm: str  # the scalar of its ‖grad‖, "" where it has none
-    tiles: tuple[Tile, ...]
-
-    def row(self, row: Row) -> tuple[Tile, ...]:
-        """Its tiles in a row, from the left."""
-        return tuple(t for t in self.tiles if t.row == row)
-
-
-def times(shape: tuple[int, ...]) -> str:
-    """A shape as people write it: 32×64."""
-    return "×".join(map(str, shape))
-
-
-def describe(tile: Tile) -> str:
-    """Address, shape and what it is."""
-    return f"{tile.address}  {times(tile.shape)}\n{tile.about}"
+    repeat: Repeat | None = None
 
 
 class FlowModel:
-    """The columns of a network, and where its tiles lie to each other."""
+    """The columns of a network, and where its tiles lie to each other; `folded` repeats show two of their groups."""
 
-    def __init__(self, network: Built) -> None:
+    def __init__(self, network: Built, folded: Iterable[Repeat] = ()) -> None:
         self.network = network
-        last = len(network.layers) - 1
-        layers = [self._layer(i, info) for i, info in enumerate(network.layers)]
-        self.columns: tuple[Column, ...] = (self._data(), *layers, self._loss(last + 2))
+        self.repeats = repeats_of(network)
+        self.folded = frozenset(folded) & frozenset(self.repeats)
+        self._spans: dict[int, tuple[int, int]] = {}  # first and last column of each layer
+        columns = [data_column(network)]
+        for i in range(len(network.layers)):
+            self._add(columns, i)
+        columns.append(loss_column(network))
+        self.columns = tuple(_numbered(column, index) for index, column in enumerate(columns))
         self.tiles = {tile.address: tile for column in self.columns for tile in column.tiles}
         self.rows = {row: line for row in Row if (line := [t for c in self.columns for t in c.row(row)])}
+        self.hidden = {t.address: t for c in self.columns for h in c.hidden for t in h.tiles}
+        self.blocks = [
+            Block(column.place, index - column.block + 1, index, column.level, column.height)
+            for index, column in enumerate(self.columns)
+            if column.block
+        ]
+        self.sums = {(block.last - 1, Row.ACTIVATIONS): block for block in self.blocks}  # between which columns
+        self.sums |= {(block.first - 1, Row.GRADIENTS): block for block in self.blocks}
+        self.brackets = tuple(self._brackets())
 
-    def _tile(self, address: str, row: Row, column: int, about: str) -> Iterator[Tile]:
-        info = self.network.tensors.get(address)
-        if info is not None:
-            role, pictures = address.partition(".")[2], pictures_of(self.network, address, info.shape)
-            yield Tile(address, row, column, role, info.shape, info.made_by, about, pictures)
+    def _add(self, columns: list[Column], i: int) -> None:
+        """The columns of a layer, or, with the first of those folded away, their fold."""
+        fold = next((repeat for repeat in self.folded if i in repeat.hidden), None)
+        if fold is None:
+            mine = layer_columns(self.network, i)
+            self._spans[i] = len(columns), len(columns) + len(mine) - 1
+            columns += mine
+        elif i == fold.hidden[0]:
+            hidden = [_numbered(c, len(columns)) for h in fold.hidden for c in layer_columns(self.network, h)]
+            self._spans |= dict.fromkeys(fold.hidden, (len(columns), len(columns)))
+            columns.append(fold_column(fold, hidden))
 
-    def _data(self) -> Column:
-        network, data = self.network, self.network.data
-        formula = network.layers[0].formulas.get("grad_x", "")
-        tiles = (
-            *self._tile("data.x", Row.ACTIVATIONS, 0, "the mini-batch: one row a sample"),
-            *self._tile("0.grad_x", Row.GRADIENTS, 0, _lines("∂loss/∂x: what the loss asks of the data", formula)),
-        )
-        shape = times(data.image_shape or data.shape)
-        return Column("data", shape, shape, f"data: {data.training:,} samples of {shape}", "delta.data", tiles)
+    def _brackets(self) -> Iterable[Bracket]:
+        for repeat in self.repeats:
+            folded = repeat in self.folded
+            first, last = self._spans[repeat.layers[0]][0], self._spans[repeat.layers[-1]][1]
+            text = f"{'▸' if folded else '▾'} {repeat.count} × {repeat.names}"
+            about = (
+                f"{repeat.count} equal groups: {repeat.names}\na click {'unfolds' if folded else 'folds'} them (F: all)"
+            )
+            yield Bracket(first, last, 0, text, about, repeat)
+        for block in self.blocks:
+            level = bool(self.repeats) + block.level
+            title = f"Residual {block.place}"
+            yield Bracket(block.first, block.last, level, title, self.columns[block.last].about)
 
-    def _layer(self, i: int, info: LayerInfo) -> Column:
-        name, formulas = f"layer {i}, {info.caption}", info.formulas
-        above = self.network.layers[i + 1].formulas if i + 1 < len(self.network.layers) else {}
-        source = above.get("grad_x") or self.network.loss_formulas.get("backward", "")
-        grad_y = _lines(f"∂loss/∂y of {name}", f"from the right: {source}" if source else "")
-        tiles = [*self._tile(f"{i}.y", Row.ACTIVATIONS, i + 1, _lines(f"y of {name}", formulas.get("forward", "")))]
-        roles = sorted(info.parameters, key=lambda role: len(info.parameters[role]) < 2)  # vectors at the right
-        for role in roles:
-            tiles += self._tile(f"{i}.{role}", Row.PARAMETERS, i + 1, f"{role} of {name}")
-            about = _lines(f"∂loss/∂{role} of {name}", formulas.get(f"grad_{role}", ""))
-            tiles += self._tile(f"{i}.grad_{role}", Row.PARAMETER_GRADIENTS, i + 1, about)
-        tiles += self._tile(f"{i}.grad_y", Row.GRADIENTS, i + 1, grad_y)
-        sizes = info.caption.removeprefix(info.title).strip() or times(info.out_shape)
-        about = f"{name}: {info.parameter_count:,} parameters" if info.parameter_count else f"{name}: no parameters"
-        return Column(info.title, f"{i} · {sizes}", str(i), about, f"delta.{i}", tuple(tiles))
+    @property
+    def levels(self) -> int:
+        """How many lines the brackets take."""
+        return max((bracket.level + 1 for bracket in self.brackets), default=0)
 
-    def _loss(self, column: int) -> Column:
-        network = self.network
-        about = "what the network says of each sample, as the loss takes it"
-        tiles = tuple(self._tile("loss.p", Row.ACTIVATIONS, column, about))
-        words = _lines(
-            f"loss: {network.loss_title}, {network.loss_convention}", network.loss_formulas.get("forward", "")
-        )
-        return Column("loss", "", "", words, "", tiles)
+    @property
+    def nested(self) -> int:
+        """How many blocks stand inside each other at most; 0 where there is none."""
+        return max((block.height for block in self.blocks), default=0)
 
     @property
     def loss_made_by(self) -> int:
         """The phase that computes the loss."""
         return next(i for i, phase in enumerate(self.network.phases) if phase.kind == "loss")
+
+    def span(self, phase: Phase) -> tuple[int, int]:
+        """The first and last column that a phase works in; of a part of a block the layer inside."""
+        if phase.layer is None:
+            place = 0 if phase.kind == "batch" else len(self.columns) - 1
+            return place, place
+        whole = self._spans[phase.layer]
+        inside = f"{phase.layer}.{(phase.part or '').removeprefix('grad_').rpartition('.')[0]}"
+        for index in range(whole[0], whole[1] + 1):
+            if self.columns[index].place == inside:
+                return index, index
+        return (whole[1], whole[1]) if ".skip" in inside else whole
 
     def tile_of(self, address: str) -> str:
         """The address of the tile that shows a tensor: what is passed on is the neighbour's, under another name."""
@@ -155,7 +152,7 @@ class FlowModel:
         """The tile beside another: `across` along its row, or `down` in its column (or the nearest that has one)."""
         tile = self.tiles.get(address)
         if tile is None:
-            return next(iter(self.tiles))
+            return self._beside_fold(address, across)
         line, rows = self.rows[tile.row], list(self.rows)
         if across:
             place = line.index(tile) + across
@@ -165,20 +162,35 @@ class FlowModel:
         role = tile.role.removeprefix("grad_")
         return min(line, key=lambda t: (abs(t.column - tile.column), t.role.removeprefix("grad_") != role)).address
 
+    def _beside_fold(self, address: str, across: int) -> str:
+        """From a tile folded away to the one before or after the fold; from anywhere else to the first of all."""
+        tile = self.hidden.get(address)
+        if tile is None:
+            return next(iter(self.tiles))
+        line = self.rows[tile.row]
+        before = [t for t in line if t.column < tile.column]
+        after = [t for t in line if t.column > tile.column]
+        return (after[0] if across > 0 or not before else before[-1]).address
 
-def _lines(*texts: str) -> str:
-    return "\n".join(text for text in texts if text)
+
+def _numbered(column: Column, index: int) -> Column:
+    """The column with its number in its tiles."""
+    return replace(column, tiles=tuple(replace(tile, column=index) for tile in column.tiles))
 
 
 @dataclass(frozen=True)
 class Lit:
     """What the phase just computed lights up, like a debugger's current line."""
 
-    column: int | None = None
+    columns: tuple[int, int] | None = None  # first and last
     row: Row | None = None
     direction: Direction = "forward"
     fresh: tuple[str, ...] = ()  # the tiles just written
     earlier: tuple[str, ...] = ()  # those written by earlier parts of the same operation
+
+    def holds(self, column: int) -> bool:
+        """Whether a column is lit."""
+        return self.columns is not None and self.columns[0] <= column <= self.columns[1]
 
     @classmethod
     def of(cls, model: FlowModel, frame: Frame | None) -> Lit:
@@ -193,13 +205,7 @@ class Lit:
         phases = model.network.phases
         parts = {i for i in range(now) if phase.same_operation(phases[i])}
         earlier = tuple(t.address for t in model.tiles.values() if t.made_by in parts)
-        return cls(_column(phase, len(model.columns)), None, _direction(phase), fresh, earlier)
-
-
-def _column(phase: Phase, columns: int) -> int:
-    if phase.layer is not None:
-        return phase.layer + 1
-    return 0 if phase.kind == "batch" else columns - 1
+        return cls(model.span(phase), None, _direction(phase), fresh, earlier)
 
 
 def _direction(phase: Phase) -> Direction:

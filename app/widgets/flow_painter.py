@@ -9,11 +9,13 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
 
 from app import theme as themes
 from app.widgets.flow_backdrop import CENTRE, draw_arrow, draw_text
+from app.widgets.flow_fold_painter import FoldPainter, bar_share
 from app.widgets.flow_images import FlowImages
 from app.widgets.flow_layout import BAR, FlowLayout
+from app.widgets.flow_marks import MarkPainter
 from app.widgets.flow_model import Direction, Lit, Row
+from app.widgets.flow_skips import SkipPainter
 from app.widgets.heatmap import draw_ring
-from app.widgets.picture import Ruler
 from engine.frames import Frame
 
 NOT_YET = "not yet"
@@ -30,15 +32,27 @@ class FlowPainter:
         self._p, self._layout, self._images, self._frame = painter, layout, images, frame
         self._model, self._fonts, self._theme = layout.model, layout.fonts, themes.current()
         self._ratio = painter.device().devicePixelRatioF()
+        self._scalars = frame.scalars if frame is not None else {}
+        self._thickest = min(THICKEST, max(0.4 * layout.gap, THINNEST + 0.4))
+        self._marks = MarkPainter(painter, layout, images)
+        self._skips = SkipPainter(painter, layout)
+        self._folds = FoldPainter(painter, layout)
 
     def paint(self, visible: QRect) -> None:
         """Tiles and numbers of the columns in the visible part of the content."""
-        seen = self._layout.seen(visible)
+        seen, columns = self._layout.seen(visible), self._model.columns
         self._paint_tiles(seen)
         if not self._layout.crowded:
-            self._paint_arrows([index for index in seen if index + 1 < len(self._model.columns)])
-        self._paint_norms([index for index in seen if self._model.columns[index].norm])
+            for index in seen:
+                if index + 1 < len(columns):
+                    self._paint_arrows(index)
+        self._paint_skips(visible)
+        for index in seen:
+            if columns[index].hidden:
+                self._folds.paint(index, self._scalars, self._images)
+        self._paint_norms([index for index in seen if columns[index].norm and not columns[index].hidden])
         self._paint_loss()
+        self._marks.beside_rulers(visible)
 
     def _paint_tiles(self, seen: list[int]) -> None:
         """Images only: frames, and the look of what is not computed, are in the backdrop."""
@@ -49,31 +63,71 @@ class FlowPainter:
             image = images.image(address)
             if image is not None:
                 self._p.drawImage(rects[address], image)
+                self._marks.on_tile(address)
 
-    def _paint_arrows(self, columns: list[int]) -> None:
-        """To the columns at the right: forward along the activations, backward along the gradients.
+    def _paint_arrows(self, index: int) -> None:
+        """To the column at the right: forward along the activations, backward along the gradients.
 
         Their width is what is passed on: the root mean square of y, ‖grad_y‖, each on a log scale.
         """
-        for row, direction in ((Row.ACTIVATIONS, FORWARD), (Row.GRADIENTS, BACKWARD)):
-            colour = self._theme.color(direction)
-            for index in columns:
+        columns = self._model.columns
+        routes: tuple[tuple[Row, int, Direction, str, str], ...] = (
+            (Row.ACTIVATIONS, index + 1, "forward", columns[index].rms, columns[index + 1].rms),
+            (Row.GRADIENTS, index, "backward", columns[index].norm, columns[index].norm),
+        )
+        for row, into, direction, passed, after in routes:
+            flowed = self._flowed(into, row)
+            self._p.setOpacity(1.0 if flowed else DIM)
+            block = self._model.sums.get((index, row))
+            if block is None or not self._skips.has_room:
                 left, right, y = self._layout.arrow(index, row)
-                into = self._model.columns[index + (row is Row.ACTIVATIONS)]
-                flowed = any(tile.address in self._images.shapes for tile in into.row(row))
-                share = self._images.activity(index) if row is Row.ACTIVATIONS else self._gradient_share(index)
-                width = THINNEST + (THICKEST - THINNEST) * (share if flowed else 0.25)
-                self._p.setOpacity(1.0 if flowed else DIM)
-                draw_arrow(self._p, left, right, y, colour, direction, width)
+                draw_arrow(self._p, left, right, y, self._theme.color(direction), direction, self._width(passed))
+            else:
+                before = passed if direction == "forward" else f"passed.{block.place}.0"
+                self._skips.paint_sum(index, row, direction, self._width(before), self._width(after))
         self._p.setOpacity(1.0)
 
-    def _gradient_share(self, index: int) -> float:
-        norm = self._frame.scalars.get(self._model.columns[index].norm) if self._frame is not None else None
-        return 0.0 if norm is None else bar_share(norm, self._images.norm_ruler)
+    def _paint_skips(self, visible: QRect) -> None:
+        """Around every block, as wide as what goes there: x or its projection, grad_y or what that makes of it."""
+        seen = range(*self._between(visible))
+        for block in self._model.blocks:
+            if not (block.first - 1 in seen or block.last in seen):
+                continue
+            ways: tuple[tuple[Direction, str, str, bool], ...] = (
+                ("forward", "rms", self._model.columns[block.first - 1].rms, self._flowed(block.last, Row.ACTIVATIONS)),
+                ("backward", "passed", f"delta.{block.place}", self._flowed(block.first - 1, Row.GRADIENTS)),
+            )
+            for direction, kind, plain, flowed in ways:
+                projected = f"{kind}.{block.place}.skip"
+                self._p.setOpacity(1.0 if flowed else DIM)
+                self._skips.paint_skip(
+                    block, direction, self._width(projected if projected in self._scalars else plain)
+                )
+        self._p.setOpacity(1.0)
+
+    def _between(self, visible: QRect) -> tuple[int, int]:
+        seen = self._layout.seen(visible)
+        return (seen[0], seen[-1] + 1) if seen else (0, 0)
+
+    def _flowed(self, column: int, row: Row) -> bool:
+        """Whether what flows into a column in a row has arrived in this mini-batch."""
+        into = self._model.columns[column]
+        if into.hidden:
+            name = into.hidden[0].rms if row is Row.ACTIVATIONS else into.norm
+            return name in self._scalars
+        return any(tile.address in self._images.shapes for tile in into.row(row))
+
+    def _width(self, name: str) -> float:
+        """Of the line along which something of this size is passed on; thin where it is not known yet."""
+        size = self._scalars.get(name)
+        if size is None:
+            return THINNEST + (self._thickest - THINNEST) * 0.25
+        share = self._images.activity(name) if name.startswith("rms") else bar_share(size, self._images.norm_ruler)
+        return THINNEST + (self._thickest - THINNEST) * share
 
     def _paint_norms(self, columns: list[int]) -> None:
         """A bar in each column's trough and, where there is room, the number under it."""
-        theme, scalars = self._theme, self._frame.scalars if self._frame is not None else {}
+        theme, scalars = self._theme, self._scalars
         norms = {index: scalars.get(self._model.columns[index].norm) for index in columns}
         for index, norm in norms.items():
             if norm is not None:
@@ -113,7 +167,10 @@ class FlowPainter:
         for address in lit.earlier:
             self._ring(tiles[address], 1, hue, 1.0)
         for address in lit.fresh:
-            self._ring(tiles[address], 1, hue, 2.0 if lit.column is not None else 1.0)
+            self._ring(tiles[address], 1, hue, 2.0 if lit.columns is not None else 1.0)
+        if marked in self._model.hidden:
+            tile = self._model.hidden[marked]
+            self._ring(self._layout.fold_rect(tile.column, tile.row), 3.5, theme.color("text"), 2.0 if focused else 1.5)
         if hovered in tiles and hovered != marked:
             self._ring(tiles[hovered], 3, theme.color("muted"), 1.0)
         if marked in tiles:
@@ -124,7 +181,9 @@ class FlowPainter:
         colour = self._theme.color(lit.direction)
         tiles = self._layout.tiles
         known = dict.fromkeys(address for a in sources if (address := self._model.tile_of(a)) in tiles)
-        for target in lit.fresh if lit.column is not None else ():  # an update stands right above its gradient
+        layers = {self._model.tiles[address].column for address in lit.fresh}
+        plain = lit.columns is not None and len(layers) == 1  # an update stands right above its gradient
+        for target in lit.fresh if plain else ():  # what went through several layers would be a tangle
             for source in known:
                 if source != target:
                     self._line(tiles[source], tiles[target], colour)
@@ -176,15 +235,6 @@ class FlowPainter:
     def _ring(self, tile: QRect, out: float, colour: QColor, width: float) -> None:
         self._p.setPen(QPen(colour, width, j=Qt.PenJoinStyle.MiterJoin))
         self._p.drawRect(QRectF(tile).adjusted(-out, -out, out, out))
-
-
-def bar_share(norm: float, ruler: Ruler) -> float:
-    """How much of its trough a norm fills; what is no number fills it."""
-    if not math.isfinite(norm):
-        return 1.0
-    if norm <= ruler.floor:
-        return 0.0
-    return min(math.log(norm / ruler.floor) / math.log(ruler.limit / ruler.floor), 1.0)
 
 
 def no_number(value: float) -> str:

@@ -22,6 +22,12 @@ class Scales:
     held: bool = False  # no ruler moves
     gradients_full: float | None = None  # where gradients have full colour; None: as it comes
     values_full: float | None = None  # the same for activations and parameters
+    alone: frozenset[str] = frozenset()  # tensors that have rulers of their own whatever the others have
+
+    def fixed(self, tile: Tile) -> bool:
+        """Whether the tile's ruler does not follow what it shows."""
+        typed = self.gradients_full if tile.gradient else self.values_full
+        return self.held or (typed is not None and tile.address not in self.alone)
 
 
 class Rulers:
@@ -35,9 +41,21 @@ class Rulers:
         """Another run begins."""
         self._limits: dict[str, SteadyLimit] = {}
 
+    def measure_again(self) -> None:
+        """Those that share a ruler are others now: unless it is held, it takes the size of those that are left."""
+        if not self.scales.held:
+            for key in [key for key in self._limits if not key or key.startswith("row ")]:
+                del self._limits[key]
+
     def gradients(self, largest: float) -> Ruler:
         """The one ruler of all gradients, `largest` the size of the largest entry."""
         return log_ruler(self.scales.gradients_full or self._follow("", decade_limit, largest))
+
+    def alone(self, tile: Tile, size: float) -> Ruler:
+        """The ruler of a tensor that has its own whatever the others have."""
+        make, key = decade_limit if tile.gradient else tensor_limit, tile.address
+        limit = self._follow(key, make, size)
+        return log_ruler(limit) if tile.gradient else Ruler("linear", limit)
 
     def of_gradient(self, tile: Tile, size: float) -> Ruler:
         """A gradient's own ruler."""

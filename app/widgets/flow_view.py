@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
+    QAction,
     QContextMenuEvent,
     QFocusEvent,
     QHelpEvent,
@@ -14,13 +18,14 @@ from PySide6.QtGui import (
     QResizeEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QToolTip, QWidget
+from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QMenu, QToolTip, QWidget
 
 from app import theme as themes
 from app.widgets.flow_backdrop import Backdrop
+from app.widgets.flow_folds import Repeat, begins_folded, repeats_of
 from app.widgets.flow_images import FlowImages
 from app.widgets.flow_layout import FlowLayout
-from app.widgets.flow_model import FlowModel, Lit, Row, Tile, describe
+from app.widgets.flow_model import Bracket, FlowModel, Lit, Row, Tile, describe
 from app.widgets.flow_painter import FlowPainter
 from app.widgets.flow_scales import Scales, scales_menu
 from app.widgets.picture import compact
@@ -33,7 +38,8 @@ MOVES = {
     Qt.Key.Key_Up: (0, -1),
     Qt.Key.Key_Down: (0, 1),
 }
-KEYS_HINT = "Shift and the arrow keys move from tile to tile; + and − zoom, 0 shows all"
+KEYS_HINT = "Shift and the arrow keys move from tile to tile; + and − zoom, 0 shows all; F folds equal groups of layers"
+FOLD_KEY = "f"
 ZOOM = 1.25  # a key or a notch of the wheel
 ZOOMS = 1.0, 16.0
 ZOOM_KEYS = {"+": ZOOM, "=": ZOOM, "-": 1 / ZOOM, "−": 1 / ZOOM, "0": 0.0}
@@ -55,6 +61,8 @@ class FlowView(QAbstractScrollArea):
     _by_class = False
     _zoom = 1.0
     _scales = Scales()
+    _folded: frozenset[Repeat] = frozenset()
+    _repeats: frozenset[Repeat] = frozenset()  # those there were to fold
     calm = False  # while a run plays, no lines that come and go
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -80,7 +88,9 @@ class FlowView(QAbstractScrollArea):
 
     def set_network(self, network: Built) -> None:
         """Lay out for a network; nothing of it is computed yet."""
-        self._model = FlowModel(network)
+        self._begin_folds(network)
+        self._scales = replace(self._scales, alone=self._scales.alone & network.tensors.keys())
+        self._model = FlowModel(network, self._folded)
         self._images = FlowImages(self._model)
         self._images.by_class, self._images.rulers.scales = self._by_class, self._scales
         self._backdrop = Backdrop()
@@ -88,10 +98,37 @@ class FlowView(QAbstractScrollArea):
         self._arrange()
         self.horizontalScrollBar().setValue(0)
 
+    def _begin_folds(self, network: Built) -> None:
+        """What the user folded stays so while its groups are there; what is new may begin folded."""
+        repeats = frozenset(repeats_of(network))
+        self._folded = (self._folded & repeats) | (begins_folded(network) - self._repeats)
+        self._repeats = repeats
+
     def retell(self, network: Built) -> None:
         """The same network with other words about it."""
-        self._model = FlowModel(network)
+        self._remodel(network)
+
+    def _remodel(self, network: Built) -> None:
+        """Lay the columns of the network out anew; what is known of its tensors stays."""
+        self._model = FlowModel(network, self._folded)
+        self._images.adopt(self._model)
+        if self._frame is not None:
+            self._images.show(self._frame)
+        self._lit = Lit.of(self._model, self._frame)
+        self._hovered = None
         self._arrange()
+
+    def fold(self, repeats: Iterable[Repeat]) -> None:
+        """Fold these runs of equal groups, and no others."""
+        self._folded = frozenset(repeats)
+        if self._model is not None:
+            self._remodel(self._model.network)
+
+    def fold_all(self) -> None:
+        """Fold every run of equal groups; where all are folded, unfold them."""
+        if self._model is not None and self._model.repeats:
+            every = frozenset(self._model.repeats)
+            self.fold(() if self._model.folded == every else every)
 
     def show_frame(self, frame: Frame) -> None:
         """Show the picture of a position."""
@@ -103,8 +140,8 @@ class FlowView(QAbstractScrollArea):
         self._images.show(frame)
         self._frame = frame
         lit = Lit.of(self._model, frame)
-        if lit.column is not None and lit != self._lit:
-            self._bring_into_view(lit.column)
+        if lit.columns is not None and lit != self._lit:
+            self._bring_into_view(lit.columns[0])
         self._lit = lit
         self.viewport().update()
 
@@ -112,8 +149,10 @@ class FlowView(QAbstractScrollArea):
         """Ring the selected tensor's tile, if it has one."""
         if address != self._marked:
             self._marked = address
-            tile = self._model.tiles.get(address or "") if self._model is not None else None
-            chosen = f"{describe(tile).replace(chr(10), '; ')} is selected. " if tile is not None else ""
+            tiles = self._model.hidden | self._model.tiles if self._model is not None else {}
+            tile, folded = tiles.get(address or ""), self._model is not None and address in self._model.hidden
+            where = " in a fold" if folded else ""
+            chosen = f"{describe(tile).replace(chr(10), '; ')} is selected{where}. " if tile is not None else ""
             self.setAccessibleDescription(chosen + KEYS_HINT)
             self.viewport().update()
 
@@ -127,14 +166,45 @@ class FlowView(QAbstractScrollArea):
     def _show_again(self) -> None:
         if self._frame is not None:
             self._images.show(self._frame)
-        self._backdrop = Backdrop()
         self.viewport().update()
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """What the colours are measured by."""
-        menu = scales_menu(self, self._scales, self.scale)
+        """What the colours are measured by, and what is folded."""
+        menu = self.menu(event.pos())
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(event.globalPos())
+
+    def menu(self, point: QPoint) -> QMenu:
+        """The menu of a point of the viewport."""
+        menu, tile = scales_menu(self, self._scales, self.scale), self._tile_at(point)
+        if tile is not None:
+            self._offer_own_ruler(menu, tile)
+        self._offer_folds(menu)
+        return menu
+
+    def _offer_own_ruler(self, menu: QMenu, tile: Tile) -> None:
+        """To give the tensor under the pointer a ruler of its own, whatever the others have."""
+        action, first = QAction(f"Own ruler for {tile.address}", menu), menu.actions()[0]
+        action.setCheckable(True)
+        action.setChecked(tile.address in self._scales.alone)
+        action.setToolTip("shown along its lower edge; the others go on without it")
+        alone = self._scales.alone ^ {tile.address}
+        action.toggled.connect(lambda _: self.scale(replace(self._scales, alone=alone)))
+        menu.insertAction(first, action)
+        menu.insertSeparator(first)
+
+    def _offer_folds(self, menu: QMenu) -> None:
+        """To fold and unfold each run of equal groups, and all of them."""
+        if self._model is None or not self._model.repeats:
+            return
+        menu.addSeparator()
+        folded = self._model.folded
+        for repeat in self._model.repeats:
+            action = menu.addAction(f"Fold {repeat.count} × {repeat.names}")
+            action.setCheckable(True)
+            action.setChecked(repeat in folded)
+            action.toggled.connect(lambda _, repeat=repeat: self.fold(folded ^ {repeat}))
+        menu.addAction("Fold or unfold all\tF").triggered.connect(self.fold_all)
 
     def sort(self, by_class: bool) -> None:
         """Samples sorted by class, or as they were drawn."""
@@ -263,22 +333,31 @@ class FlowView(QAbstractScrollArea):
         where = (point.toPoint() if isinstance(point, QPointF) else point) + self._offset()
         return self._layout.tile_at(where.x(), where.y())
 
+    def _fold_at(self, point: QPoint) -> Bracket | None:
+        where = point + self._offset()
+        return self._layout.fold_at(where.x(), where.y()) if self._layout is not None else None
+
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Show that a tile can be picked."""
+        """Show that a tile can be picked, or a group folded."""
         tile = self._tile_at(event.position())
+        hand = tile is not None or self._fold_at(event.position().toPoint()) is not None
+        self.viewport().setCursor(Qt.CursorShape.PointingHandCursor if hand else Qt.CursorShape.ArrowCursor)
         self._hover(tile.address if tile is not None else None)
 
     def _hover(self, address: str | None) -> None:
         if address != self._hovered:
             self._hovered = address
-            shape = Qt.CursorShape.PointingHandCursor if address else Qt.CursorShape.ArrowCursor
-            self.viewport().setCursor(shape)
             self.viewport().update()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Pick the tile under the pointer."""
         tile = self._tile_at(event.position())
-        if tile is not None and event.button() == Qt.MouseButton.LeftButton:
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        bracket = self._fold_at(event.position().toPoint())
+        if bracket is not None and bracket.repeat is not None and self._model is not None:
+            self.fold(self._model.folded ^ {bracket.repeat})
+        elif tile is not None:
             self.picked.emit(tile.address, self._index_at(tile, event.position()))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
@@ -316,18 +395,27 @@ class FlowView(QAbstractScrollArea):
         tile = self._tile_at(point)
         if tile is not None:
             ruler = self._images.ruler(tile.address)
-            if ruler is None:
+            if tile.address in self._images.awaited:
+                state = "on its way"
+            elif ruler is None:
                 state = "not computed yet in this mini-batch"
             elif ruler.kind == "log":
                 state = f"colours: log, seen from ±{compact(ruler.floor)}, full at ±{compact(ruler.limit)}"
             else:
                 state = f"colours: linear, full at ±{compact(ruler.limit)}"
+            cut = self._images.beyond.get(tile.address)
+            if cut is not None:
+                state += f"; {cut.text}"
             return f"{describe(tile)}\n{state}", self.tile_rect(tile.address)
         if self._layout is not None and self._model is not None:
             layout, where = self._layout, point + self._offset()
+            for bracket in self._model.brackets:
+                over = layout.bracket_rect(bracket)
+                if over.contains(where):
+                    return bracket.about, over.translated(-self._offset())
             for index, column in enumerate(self._model.columns):
                 head = layout.text_rect(index, layout.top, layout.head)
-                if head.contains(where):
+                if head.contains(where) or (column.hidden and layout.lit_rect(index, index).contains(where)):
                     return column.about, head.translated(-self._offset())
         return "", QRect()
 
@@ -336,6 +424,8 @@ class FlowView(QAbstractScrollArea):
         move, zoom = MOVES.get(Qt.Key(event.key())), ZOOM_KEYS.get(event.text())
         if zoom is not None:
             self.zoom(zoom)
+        elif event.text().lower() == FOLD_KEY:
+            self.fold_all()
         elif move is None:
             super().keyPressEvent(event)
         elif self._model is None or not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:

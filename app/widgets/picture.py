@@ -156,24 +156,29 @@ class Ruler:
         return (*main, *((side * place, "") for place in minor for side in (-1.0, 1.0)))
 
 
+def draw_colour_ramp(painter: QPainter, rect: QRectF, theme: Theme) -> None:
+    """The colours of any ruler, from minus at the left to plus."""
+    image = _blank(tuple(themes.signed_table(theme))).copy(0, 0, 255, 1)
+    _pixels(image)[0] = np.arange(1, 256, dtype=np.uint8)
+    painter.drawImage(rect, image)
+
+
 def draw_colour_bar(painter: QPainter, rect: QRectF | QRect, ruler: Ruler, theme: Theme) -> None:
     """The ruler's colours with ticks: along the top of a wide rect (labels below) or the left of a tall one."""
     rect = QRectF(rect)
     wide = rect.width() >= rect.height()
     metrics = painter.fontMetrics()
     thick = max(5.0, rect.height() - metrics.height() - 4) if wide else min(11.0, rect.width() / 3)
-    ramp = np.arange(1, 256, dtype=np.uint8)
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
     if wide:
         bar = QRectF(rect.left(), rect.top(), rect.width(), thick)
-        image = _blank(tuple(themes.signed_table(theme))).copy(0, 0, 255, 1)
-        _pixels(image)[0] = ramp
+        draw_colour_ramp(painter, bar, theme)
     else:
         bar = QRectF(rect.left(), rect.top(), thick, rect.height())
         image = _blank(tuple(themes.signed_table(theme))).copy(0, 0, 1, 255)
-        _pixels(image)[:, 0] = ramp[::-1]  # plus is at the top
-    painter.save()
-    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-    painter.drawImage(bar, image)
+        _pixels(image)[:, 0] = np.arange(255, 0, -1, dtype=np.uint8)  # plus is at the top
+        painter.drawImage(bar, image)
     painter.setPen(QPen(theme.color("muted"), 1))
     for place, label in ruler.ticks():
         _draw_tick(painter, rect, bar, place, label, wide)

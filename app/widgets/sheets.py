@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from math import ceil, prod, sqrt
+from math import ceil, log, prod, sqrt
 from typing import Protocol
 
 import numpy as np
@@ -65,8 +65,13 @@ class Plain:
 class Pictures:
     """Pictures side by side with a line of paper between; `places` (count, height, width) are flat indices."""
 
-    def __init__(self, shape: Index, places: Order, columns: int) -> None:
-        self._shape = shape
+    def __init__(self, shape: Index, places: Order, columns: int, together: int = 1, rows: int | None = None) -> None:
+        """`together`: pictures that stay in one row; `rows`: there are as many as that shows, more where it is high."""
+        self._shape, self._places, self._together = shape, places, together
+        self._flexible = rows is not None  # a row is a sample, so that there are as many as have room
+        self._columns, self._others = columns, {(columns, rows): self}
+        self._fits: dict[tuple[int, int], Pictures] = {}  # by pixels of a tile
+        places = places if rows is None else places[: rows * columns]
         count, height, width = places.shape
         rows = -(-count // columns)
         cells = np.full((rows * columns, height + 1, width + 1), -1, np.intp)
@@ -76,6 +81,31 @@ class Pictures:
         self._gaps = np.flatnonzero(self._cells < 0)
         self.size = (self._cells.shape[0], self._cells.shape[1])
         self.count = count
+
+    def fitted(self, width: int, height: int) -> Pictures:
+        """The same pictures in the grid that suits a tile of so many pixels: about square cells, little left empty."""
+        if (width, height) not in self._fits:
+            self._fits[width, height] = self._fit(width, height)
+        return self._fits[width, height]
+
+    def _fit(self, width: int, height: int) -> Pictures:
+        count, (_, down, across) = len(self._places), self._places.shape
+        tile = width * (down + 1) / max(height * (across + 1), 1)  # columns to rows of square cells
+
+        def distance(grid: tuple[int, int]) -> float:
+            columns, rows = grid
+            left = 0.0 if self._flexible else rows * columns / count - 1
+            return abs(log(columns / rows / tile)) + left
+
+        if self._flexible:
+            grids = [(self._columns, rows) for rows in range(1, count // self._columns + 1)]
+        else:
+            grids = [(c, -(-count // c)) for c in range(self._together, count + 1, self._together)]
+        columns, rows = min(grids, key=distance)
+        key = (columns, rows if self._flexible else None)
+        if key not in self._others:
+            self._others[key] = Pictures(self._shape, self._places, columns, self._together, key[1])
+        return self._others[key]
 
     def arrange(self, values: Values) -> Values:
         """Gaps are 0, which has the colour of the paper."""
@@ -113,9 +143,10 @@ def pictures_of(network: Built, address: str, shape: Index) -> Pictures | None:
     place, _, role = address.partition(".")
     if prod(shape) > MOST_ENTRIES or not place.isdigit():
         return None
-    role = role.removeprefix("grad_").removeprefix("update_")
+    role, inside = role.removeprefix("grad_").removeprefix("update_"), "." in role
+    role = role.rpartition(".")[2]  # of a layer inside a block
     every = np.arange(prod(shape), dtype=np.intp).reshape(shape)
-    if role == "W" and len(shape) == 2:
+    if role == "W" and len(shape) == 2 and not inside:
         return _units(network, int(place), shape, every)
     if role == "W" and len(shape) == 4:
         return _grid(shape, every.reshape(-1, *shape[2:]), shape[1])
@@ -140,7 +171,7 @@ def _grid(shape: Index, places: Order, together: int) -> Pictures:
     columns = max(round(sqrt(len(places) * ASPECT * places.shape[1] / places.shape[2])), 1)
     if together > 1:
         columns = max(columns // together, 1) * together
-    return Pictures(shape, places, min(columns, len(places)))
+    return Pictures(shape, places, min(columns, len(places)), together)
 
 
 def _maps(shape: Index, every: Order) -> Pictures | None:
@@ -149,7 +180,8 @@ def _maps(shape: Index, every: Order) -> Pictures | None:
     if height * width < 2:
         return None
     if 1 < channels <= FEW_CHANNELS:
-        samples, columns = max(round(channels / ASPECT), 1), channels
+        rows = min(max(round(channels / ASPECT), 1), batch)
+        return Pictures(shape, every[:MANY_SAMPLES].reshape(-1, height, width), channels, channels, rows)
     else:
         samples = MANY_SAMPLES if channels == 1 else 1
         columns = ceil(sqrt(min(samples, batch) * channels * ASPECT))

@@ -87,6 +87,17 @@ class LayerSpec(KindSpec, frozen=True, kw_only=True):
         """What the inner steps of forward compute but for y, by role, for `batch` samples of `shape`."""
         return {}
 
+    def held(self, shape: Shape, batch: int) -> dict[str, tuple[Shape, str]]:
+        """What layers held inside compute, by role ("0.y"), for `batch` samples of `shape`.
+
+        Each with its shape and when it stands: at "forward", or at that part of backward.
+        """
+        return {}
+
+    def read_by(self, step: str, shape: Shape) -> tuple[str, ...] | None:
+        """What "forward", or a part of it or of backward, reads for a sample of `shape`; None: see `reads`."""
+        return self.reads.get(step)
+
     def backward_parts(self, shape: Shape) -> tuple[str, ...]:
         """Those of `parts` that there are for a sample of `shape`: without a bias no grad_b."""
         roles = self.parameters(shape)

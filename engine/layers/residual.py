@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Annotated, ClassVar
@@ -26,7 +26,8 @@ SKIP = "skip"  # stands in an address where an inner layer has its number: "4.sk
 class Residual(LayerSpec, frozen=True, kw_only=True):
     """y = block(x) + skip(x): the layers of the block one after the other, and x itself, or a projection of it.
 
-    A tensor of inner layer 0 has the role "0.W"; that of the projection is "skip.W".
+    Tensors of inner layer 0 have the roles "0.W", "0.y", "0.grad_y"; those of the projection "skip.W", "skip.y".
+    What the two ways bring back to x are "0.grad_x" and "skip.grad_x".
     """
 
     # The union of all kinds, this one too, is complete when the package is; msgspec looks it up at first use.
@@ -119,6 +120,51 @@ class Residual(LayerSpec, frozen=True, kw_only=True):
         skip = self.skip(shape)
         return found if skip is None else found | {SKIP: (skip, shape)}
 
+    def _backward(self, shape: Shape) -> Iterator[tuple[str, LayerSpec, Shape, list[str], str]]:
+        """The layers inside in the order of backward: name, spec, what it takes, its parts outside, the part after."""
+        named, parts, done = self.named(shape), self.backward_parts(shape), 0
+        for name in (*sorted(named.keys() - {SKIP}, key=int, reverse=True), *(named.keys() & {SKIP})):
+            mine = [part for part in parts if part.startswith(f"grad_{name}.")]
+            done += len(mine)
+            yield name, *named[name], mine, parts[done]
+
+    def held(self, shape: Shape, batch: int) -> dict[str, tuple[Shape, str]]:
+        """All that each layer inside computes, y and grad_y, and grad_x of the first and of the projection."""
+        found: dict[str, tuple[Shape, str]] = {}
+        for name, spec, at, mine, after in self._backward(shape):
+            found |= {f"{name}.{role}": (size, "forward") for role, size in spec.inner_shapes(at, batch).items()}
+            for role, (size, part) in spec.held(at, batch).items():
+                there = f"grad_{name}.{part.removeprefix('grad_')}"
+                found[f"{name}.{role}"] = size, part if part == "forward" else there if there in mine else after
+            y = (batch, *spec.output_shape(at))
+            found[f"{name}.y"] = y, "forward"
+            if name != SKIP:
+                found[f"{name}.grad_y"] = y, (*mine, after)[0]
+            if name in ("0", SKIP):
+                found[f"{name}.grad_x"] = (batch, *at), after
+        return found
+
+    def read_by(self, step: str, shape: Shape) -> tuple[str, ...] | None:
+        """Of a part of backward: what that layer inside reads, and those that the gradient came through before it."""
+        passed: list[str] = []
+        for name, spec, at, mine, after in self._backward(shape):
+            for part in (*mine, after):
+                inner = "grad_x" if part == after else f"grad_{part.removeprefix(f'grad_{name}.')}"
+                parameters, read = spec.parameters(at), spec.read_by(inner, at)
+                usual = ("grad_y", "x", *(parameters if inner == "grad_x" else ()))
+                roles = usual if read is None else read
+                passed += [outside(name, role, parameters, len(self.layers)) for role in roles]
+                if part == step and part != after:
+                    break
+                if part != after:
+                    passed.clear()
+            if step in mine:
+                break
+        if not step.startswith("grad_"):
+            return None
+        held = self.held(shape, 1)
+        return tuple(role for role in dict.fromkeys((*passed, "grad_y")) if held.get(role, ("", ""))[1] != step)
+
     def parameters(self, shape: Shape) -> dict[str, Parameter]:
         """Those of all layers inside, such as "0.W", "0.b" and "skip.W"."""
         return {f"{n}.{r}": p for n, (spec, at) in self.named(shape).items() for r, p in spec.parameters(at).items()}
@@ -195,6 +241,17 @@ class ResidualLayer(Layer):
                 layer.stream_key = (*self.stream_key, index)
                 layer.prepare(step)
 
+    def inner(self, role: str) -> Array | None:
+        """What a layer inside has computed, such as "0.y" or "0.grad_y"."""
+        name, _, rest = role.partition(".")
+        layer = self._named.get(name)
+        if layer is None:
+            return None
+        if rest in ("y", "grad_x", "grad_y"):
+            found: Array | None = getattr(layer, rest, None)
+            return found
+        return layer.inner(rest)
+
     def apply(self, x: Array, out: Array | None = None) -> Array:
         """y = block(x) + skip(x)."""
         y = x
@@ -227,10 +284,12 @@ class ResidualLayer(Layer):
             yield "grad_x"
 
     def terms(self, role: str, index: Shape, at: Tensors) -> Sum | None:
-        """y and grad_x have two terms, block and skip; a gradient of a parameter has those of the layer inside."""
-        if role.startswith("grad_") and role != "grad_x":
-            name, _, inner = role.removeprefix("grad_").partition(".")
-            return self._terms_inside(name, inner, index, at)
+        """y and grad_x have two terms, block and skip; what is of a layer inside has the terms that it tells."""
+        name, _, inner = role.removeprefix("grad_").partition(".")
+        if inner == "grad_y":
+            return self._terms_between(name, index, at)
+        if inner:
+            return self._terms_inside(name, f"grad_{inner}" if role.startswith("grad_") else inner, index, at)
         forward = role == "y"
         block, skip = self._block[-1].y if forward else self._block[0].grad_x, self._skip
         given, symbol = ("x", "x") if forward else ("grad_y", G)
@@ -245,29 +304,35 @@ class ResidualLayer(Layer):
         products = [Product((through,), samples=index[0]), Product((added,), samples=index[0])]
         return Sum(formula, products, {"x": self._in_shape, "y": self.y.shape})
 
+    def _terms_between(self, name: str, index: Shape, at: Tensors) -> Sum | None:
+        """Of grad_y of a layer inside: the grad_x of the one after it, or the block's grad_y, which a sum hands on."""
+        after = int(name) + 1
+        if after < len(self._block):
+            return self._terms_inside(str(after), "grad_x", index, at)
+        given = cells(G, at("grad_y"), "grad_y", index)
+        return Sum(slope(r"\mathrm{block}") + G, [Product((given,), samples=index[0])], {"y": self.y.shape})
+
     def _terms_inside(self, name: str, role: str, index: Shape, at: Tensors) -> Sum | None:
-        """Of a layer inside; its parameters have an address outside, and what it shares with the block."""
+        """Of a layer inside; its parameters have an address outside, and so has what goes from layer to layer."""
         layer, parameters = self._named[name], self._named[name].parameters
 
         def inside(wanted: str) -> Array:
-            if wanted in parameters:
-                return at(f"{name}.{wanted}")
+            if wanted.removeprefix("grad_") in parameters:
+                return at(outside(name, wanted, parameters, len(self._block)))
             inner = layer.inner(wanted)
             found: Array = getattr(layer, wanted) if inner is None else inner
             return found
 
-        found = layer.terms(f"grad_{role}", index, inside)
+        found = layer.terms(role, index, inside)
         if found is None:
             return None
         products = [replace(p, factors=[self._outside(name, f, parameters) for f in p.factors]) for p in found.products]
         return replace(found, products=products)
 
     def _outside(self, name: str, factor: Cells, parameters: dict[str, Array]) -> Cells:
-        role, last = factor.address, str(len(self._block) - 1)
-        if role in parameters or "." in role:
-            return replace(factor, address=f"{name}.{role}")
-        shared = (role == "x" and name in ("0", SKIP)) or (role == "grad_y" and name in (last, SKIP))
-        return factor if shared else replace(factor, address="")
+        if not factor.address:  # a constant
+            return factor
+        return replace(factor, address=outside(name, factor.address, parameters, len(self._block)))
 
     def replay(self, x: Array, copies: int) -> Array:
         """y of `copies` mini-batches, each layer inside in its training form."""
@@ -288,6 +353,16 @@ class ResidualLayer(Layer):
         for layer in self._block:
             x = layer.replay(x, copies)
             yield x
+
+
+def outside(name: str, role: str, parameters: Container[str], count: int) -> str:
+    """What a role of a layer inside, one of so many, is called in the block; x and grad_y are the neighbours'."""
+    if role == "x":
+        return "x" if name in ("0", SKIP) else f"{int(name) - 1}.y"
+    if role == "grad_y" and name in (str(count - 1), SKIP):
+        return role
+    plain = role.removeprefix("grad_")
+    return f"grad_{name}.{plain}" if plain != role and plain in parameters else f"{name}.{role}"
 
 
 def _of(name: str, tensors: dict[str, Array]) -> dict[str, Array]:
