@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.beliefs import Beliefs, is_belief
 from engine.boundary import PLANE, beliefs, is_plane, points
 from engine.frames import Frame, Phase, Picture, Position, as_matrix, reduce_extremes
 from engine.gradcheck import Report
@@ -76,6 +77,7 @@ class Packer:
         self._slots = slots
         self._next = 0
         self.sent: dict[int, int] = {}  # rows of each fork's timeline that the app has
+        self.beliefs = Beliefs()
 
     def pack(
         self,
@@ -96,13 +98,17 @@ class Packer:
         fork, first, rows = self._pack_history(timelines, slot)
         packed, offset = [], HISTORY_BYTES
         infos, now = trainer.tensor_infos, frame.position.phase
+        self.beliefs.begin(trainer, playing)
         for item in watch:
-            array = find_tensor(run, report, item)
+            believed = is_belief(item.address)
+            array = (
+                self.beliefs.tensor(trainer, item.address, item.rows) if believed else find_tensor(run, report, item)
+            )
             if array is None:
                 continue
             with np.errstate(all="ignore"):
                 matrix = as_matrix(array - minus[item.address] if item.address in minus else array)
-                if item.address not in PLANE:  # those come in the size asked for
+                if item.address not in PLANE and not believed:  # those come in the size asked for
                     matrix = reduce_extremes(matrix, item.rows, item.columns, holes=of_a_check(item.address))
                 if offset + matrix.size * 4 > SLOT_BYTES:
                     break
