@@ -210,10 +210,10 @@ class BeliefsPanel(Panel):
             told, share = f"{first}{count(int(looked))} samples", ""
         if lost:
             told += f" · {count(int(lost))} with no number"
-        outputs, after = math.prod(self._network.layers[-1].out_shape), f"after step {count(int(step))}"
+        outputs, after = math.prod(self._network.layers[-1].out_shape), f"step {count(int(step))}"
         some = f" · {MOST_OUTPUTS} of {outputs} outputs" if self._kind == "values" and outputs > MOST_OUTPUTS else ""
         self.summary.setText(f"{self.part}: {told}{share} · loss {tiny(loss)}{some}")
-        self.status_changed.emit(after if self.summary.isVisibleTo(self) else f"{told} · {after}")
+        self.status_changed.emit(f"after {after}" if self.summary.isVisibleTo(self) else f"{told} · {after}")
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """A line of its own for the summary, where there is height or the title bar is too narrow for it."""
@@ -222,7 +222,7 @@ class BeliefsPanel(Panel):
         wanted = self.height() > ROOMY * line or self.width() < NARROW * line
         if wanted != self.summary.isVisibleTo(self):
             self.summary.setVisible(wanted)
-            self._show()
+        self._throttle.ask()
 
     def _show_classes(self) -> None:
         network, view = self._network, self.classes

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, Signal
+from PySide6.QtCore import QEvent, QSize, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QStackedLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.widgets.confusion import Cell, Confusion
 from app.widgets.guesses import told_mistakes
@@ -21,7 +21,8 @@ from app.widgets.values_table import ValuesTable
 from engine.protocol import DataInfo
 
 Array = NDArray[Any]
-WIDE = 3.2  # times its height: from here on points have room for a confusion matrix too
+GAP = 8  # pixels
+WIDE, TALL = 4.2, 1.7  # points have a matrix too: beside where the width is so many heights, below the plane where high
 
 
 class BeliefsOfClasses(QWidget):
@@ -37,15 +38,7 @@ class BeliefsOfClasses(QWidget):
         self.table = ValuesTable(self, name="worst mistakes")
         self._data: DataInfo | None = None
         self._matrix = True
-        self._samples = QStackedLayout()
-        for view in (self.thumbnails, self.table, self.units):
-            self._samples.addWidget(view)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(8)
-        row.addWidget(self.plane)
-        row.addWidget(self.confusion)
-        row.addLayout(self._samples, 1)
+        self._samples: QWidget = self.thumbnails
         self.confusion.chosen.connect(self.cell_chosen)
         self.units.chosen.connect(self.layer_chosen)
 
@@ -62,9 +55,9 @@ class BeliefsOfClasses(QWidget):
         if data.extent is not None:
             self.plane.set_plane(data.extent, data.classes)
         in_plane = data.extent is not None
-        self._samples.setCurrentWidget(
-            self.units if in_plane else self.table if data.image_shape is None else self.thumbnails
-        )
+        self._samples = self.units if in_plane else self.table if data.image_shape is None else self.thumbnails
+        for view in (self.thumbnails, self.table, self.units):
+            view.setVisible(view is self._samples)
         self._fit()
 
     def show_matrix(self, counts: Array | None) -> None:
@@ -110,12 +103,29 @@ class BeliefsOfClasses(QWidget):
         super().resizeEvent(event)
         self._fit()
 
+    def minimumSizeHint(self) -> QSize:
+        """It may be small: it is laid out by hand, so that squares never keep it from shrinking."""
+        return QSize(160, 70)
+
+    def sizeHint(self) -> QSize:
+        return QSize(400, 170)
+
     def _fit(self) -> None:
-        """Squares as high as the place, and not wider than half of it."""
-        width, height = self.width(), self.height()
+        """The plane a square at the left, the matrix beside or below it if there is room; samples get the rest."""
+        width, height, left = self.width(), self.height(), 0
         in_plane = self._data is not None and self._data.extent is not None
         self.plane.setVisible(in_plane)
-        self.plane.setFixedWidth(max(min(height, round(0.48 * width)), 60))
-        self.confusion.setVisible(self._matrix and (not in_plane or width > WIDE * height))
-        share = 0.5 if not in_plane else 0.28
-        self.confusion.setFixedWidth(max(min(self.confusion.width_for(height), round(share * width)), 60))
+        side = min(height, round(0.48 * width))
+        below = in_plane and height > TALL * side
+        if in_plane:
+            self.plane.setGeometry(0, 0, side, side)
+            left = side + GAP
+        self.confusion.setVisible(self._matrix and (not in_plane or below or width > WIDE * height))
+        if below:
+            self.confusion.setGeometry(0, side + GAP, side, height - side - GAP)
+        elif not self.confusion.isHidden():
+            share = round((0.28 if in_plane else 0.56) * width)
+            wanted = min(self.confusion.width_for(height), share)
+            self.confusion.setGeometry(left, 0, wanted, height)
+            left += wanted + GAP
+        self._samples.setGeometry(left, 0, width - left, height)

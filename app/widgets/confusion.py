@@ -21,8 +21,8 @@ STRENGTH = 0.45  # of the colour of a cell that holds its whole row: its number 
 LEAST_POINTS = 5.5  # of a cell's number; smaller ones are told by the tool tip alone
 LONGEST_NAME = 72  # pixels
 LOW = 12  # lines of text; a lower matrix has its caption at the left
-WIDEST = 2.4  # times its height
-CAPTIONS = ("true ↓", "predicted →")
+WIDEST, FEW = 2.4, 4  # times its height, unless there are so few classes that cells are large anyway
+CAPTIONS, SHORT = ("true ↓", "predicted →"), ("true ↓", "pred. →")
 KEYS = {Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0), Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1)}
 
 
@@ -87,19 +87,23 @@ class Confusion(QWidget):
         """Whether there is no height for a caption below."""
         return self.height() < LOW * QFontMetricsF(self._font()).height()
 
+    @property
+    def _widest(self) -> float:
+        return WIDEST if len(self._counts) > FEW else 1.0
+
     def _names_room(self) -> float:
         metrics = QFontMetricsF(self._font())
         return min(max((metrics.horizontalAdvance(n) for n in self._names), default=0.0), LONGEST_NAME) + 6
 
     def _caption_room(self) -> float:
         """The width for a caption at the left."""
-        return QFontMetricsF(self._font()).horizontalAdvance(CAPTIONS[1]) + 8 if self._low else 0.0
+        return QFontMetricsF(self._font()).horizontalAdvance(SHORT[1]) + 8 if self._low else 0.0
 
     def grid_rect(self) -> QRectF:
         """Where the cells are, with names at the left and above; where it is low they may be wider than high."""
         line, left = QFontMetricsF(self._font()).height(), self._names_room() + self._caption_room()
         high = max(self.height() - line - 3 - (0 if self._low else line + 2), 8.0)
-        wide = max(min(self.width() - left - 1, high * (WIDEST if self._low else 1.0)), 8.0)
+        wide = max(min(self.width() - left - 1, high * (self._widest if self._low else 1.0)), 8.0)
         high = high if self._low else min(high, wide)
         across = left + max((self.width() - left - 1 - wide) / 2, 0)
         return QRectF(across, line + 2, wide, high)
@@ -108,8 +112,8 @@ class Confusion(QWidget):
         """The width that is put to use at a height."""
         line = QFontMetricsF(self._font()).height()
         if height < LOW * line:
-            caption = QFontMetricsF(self._font()).horizontalAdvance(CAPTIONS[1]) + 8
-            return round(self._names_room() + caption + WIDEST * (height - line)) + 1
+            caption = QFontMetricsF(self._font()).horizontalAdvance(SHORT[1]) + 8
+            return round(self._names_room() + caption + self._widest * (height - line)) + 1
         return round(self._names_room() + height - 2 * line) + 1
 
     def cell_rect(self, row: int, column: int) -> QRectF:
@@ -203,7 +207,7 @@ class Confusion(QWidget):
         if self._low:
             room = QRectF(grid.left() - self._names_room() - self._caption_room(), grid.top(), 0, grid.height())
             room.setWidth(self._caption_room())
-            painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, "\n".join(CAPTIONS))
+            painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, "\n".join(SHORT))
         else:
             below = QRectF(grid.left() - 30, grid.bottom() + 2, grid.width() + 60, line)
             painter.drawText(below, middle, "   ".join(CAPTIONS))

@@ -28,7 +28,7 @@ from app.theme import Theme
 
 Extent = tuple[float, float, float, float]  # left, right, bottom, top
 STRENGTH = 0.62  # of a class's colour where the network is certain; its points have the full colour
-BARE = 9  # lines of text; a lower plane has no numbers around it
+BARE = 12  # lines of text; a lower plane has no numbers around it
 USUAL = 180.0  # pixels of a plane's side from where on marks have their full size
 NEAR = 12.0  # pixels between the pointer and a point it means
 MOST_RINGS = 256

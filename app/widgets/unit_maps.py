@@ -42,8 +42,10 @@ class Group:
     @property
     def ruler(self) -> Ruler:
         """One for the whole layer."""
+        from app.widgets.axes import steady  # here, since pyqtgraph is slow to import
+
         finite = self.values[np.isfinite(self.values)]
-        return Ruler("linear", float(np.abs(finite).max(initial=0.0))).nice()
+        return Ruler("linear", steady(float(np.abs(finite).max(initial=0.0))))
 
     @property
     def caption(self) -> str:
