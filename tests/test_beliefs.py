@@ -14,6 +14,7 @@ from engine import Recipe, Run
 from engine.answers import MOST_CLASSES, MOST_SAMPLES
 from engine.beliefs import MOST_CELLS, MOST_UNITS, Beliefs, understood, unit_layers
 from engine.boundary import extent
+from engine.frames import Picture
 from engine.protocol import WatchItem
 from engine.shared import SLOT_BYTES, FrameSlots, Packer, read_frame
 from engine.trainer import Trainer
@@ -240,6 +241,7 @@ def everything_of(trainer: Trainer) -> list[bytes]:
 def test_a_look_at_any_phase_leaves_every_array_and_generator_as_it_was(batch: int) -> None:
     run = run_of(POINTS, [], "softmax_cross_entropy", steps=3, **RANDOM, batch_size=batch)
     beliefs = Beliefs()
+    run.trainer.needs_input_gradient = True
     for _ in range(len(run.trainer.all_phases)):
         run.step_part()
         before, generator = everything_of(run.trainer), str(np.random.get_state())  # noqa: NPY002
@@ -319,6 +321,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_at_rest_it_looks_once_for_each_state_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     run, beliefs, taken = run_of(PIXELS, outputs(10), "softmax_cross_entropy"), Beliefs(), looks(monkeypatch)
+    run.trainer.needs_input_gradient = True
     for _ in range(len(run.trainer.all_phases) - 1):  # nothing moves before the update
         run.step_part()
         beliefs.begin(run.trainer, False)
@@ -418,20 +421,32 @@ def test_an_address_is_understood() -> None:
     assert understood("beliefs.units_4") == ("units", "validation", 4, None)
 
 
-def test_a_frame_carries_what_is_believed_whole_and_within_its_slot() -> None:
-    run = run_of(PIXELS, outputs(10), "softmax_cross_entropy", steps=2)
+def packed(run: Run, *names: str) -> dict[str, Picture]:
+    """What the app gets of the run where it stands."""
     slots = FrameSlots()
     try:
-        names = ("facts_validation", "mistakes_validation", "inputs_validation", "confusion_validation")
         watch = tuple(WatchItem(f"beliefs.{name}", 100) for name in names)
         event = Packer(slots).pack(run, None, watch, False, (), {0: run.history}, {})
         frame = read_frame(slots, event, tuple(run.trainer.all_phases), run.trainer.batches)
     finally:
         slots.close()
-    pictures = {name: frame.tensors[f"beliefs.{name}"] for name in names}
+    return {name: frame.tensors[f"beliefs.{name}"] for name in names}
+
+
+def test_a_frame_carries_what_is_believed_whole_and_within_its_slot() -> None:
+    run = run_of(PIXELS, outputs(10), "softmax_cross_entropy", steps=2)
+    pictures = packed(run, "facts_validation", "mistakes_validation", "inputs_validation", "confusion_validation")
     assert all(p.computed and p.whole for p in pictures.values())
     assert pictures["confusion_validation"].values == pytest.approx(told(run, "confusion_validation"))
     assert pictures["mistakes_validation"].values == pytest.approx(told(run, "mistakes_validation", 100), rel=1e-6)
     assert pictures["inputs_validation"].values.shape == (100, 64)
     assert sum(p.values.nbytes for p in pictures.values()) < SLOT_BYTES / 8
     assert MOST_CELLS * 4 < SLOT_BYTES / 8
+
+
+def test_a_frame_without_a_single_mistake_is_a_frame_too() -> None:
+    run = run_of(PIXELS, outputs(10), "softmax_cross_entropy", steps=2)
+    run.edit("2.b", (5,), 1000.0)
+    pictures = packed(run, "facts_validation", "mistakes_validation_3_3", "inputs_validation_3_3")
+    assert pictures["mistakes_validation_3_3"].values.shape == (0, 6)
+    assert pictures["inputs_validation_3_3"].values.shape == (0, 64)
