@@ -24,7 +24,7 @@ from engine.trainer import Trainer
 MOST_CELLS = 300_000  # values of samples that are sent with the mistakes
 MOST_UNITS = 64  # whose responses are sent
 MOST_KEPT = 5_000_000  # parameters that are compared to see whether anything has changed
-REST = 0.25  # seconds between two looks while playing, at least
+REST = 0.3  # seconds between two looks while playing, at least
 TIMES = 24  # times what a look took must pass before the next
 
 

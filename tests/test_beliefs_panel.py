@@ -268,8 +268,8 @@ def test_every_hidden_layer_has_its_units_as_small_pictures_with_one_ruler(qtbot
     first, second = panel.classes.units._groups
     assert (first.layer, len(first.values), first.units) == (1, 8, 8)
     assert (second.layer, len(second.values), second.units) == (3, 56, 80)
-    assert first.caption == "1 tanh · 8 units · ±1" or "Tanh · 8 units" in first.caption
-    assert "56 of 80 units" in second.caption
+    assert panel.classes.units._captions[0] == f"1 Tanh · 8 units · {first.ruler.label}"
+    assert panel.classes.units._captions[1].startswith("3 ReLU · 56 of 80 units · ±")
     assert np.abs(second.values).max() <= second.ruler.limit
 
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from app.widgets.fit_plot import FitPlot
 
 Array = NDArray[Any]
-DRAWS = 4.0  # a second while playing: oftener the engine does not look
-MISTAKES = 100  # samples that are shown
+DRAWS = 3.0  # a second while playing: oftener the engine does not look
+MISTAKES = 60  # samples that are shown
 BOUNDARY, UNIT, CURVE = 64, 24, 200  # cells of a grid, each way; places along a curve
 ROOMY, NARROW = 14, 28  # lines of text: from this height on, or below this width, the summary has its own line
 PARTS: tuple[tuple[Part, str], ...] = (

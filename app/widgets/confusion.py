@@ -8,7 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QFontMetricsF,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import QApplication, QSizePolicy, QToolTip, QWidget
 
 from app import theme as themes
@@ -36,6 +47,8 @@ class Confusion(QWidget):
         self._counts: NDArray[Any] = np.zeros((0, 0), int)
         self._names: tuple[str, ...] = ()
         self._cell: Cell | None = None
+        self._metrics: QFontMetricsF | None = None  # of the names' font, until it changes
+        self._grid: QRectF | None = None  # where the cells are, until that changes
         self.setAccessibleName("confusion matrix")
         self.setToolTip("Rows: the true class; columns: the class predicted. Click a cell to see its samples")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -47,6 +60,7 @@ class Confusion(QWidget):
             self._cell = None
         self._counts = counts.astype(int)
         self._names = (*names, *(str(k) for k in range(len(names), len(counts))))
+        self._grid = None
         right = int(np.trace(self._counts))
         self.setAccessibleDescription(f"{count(right)} of {count(int(self._counts.sum()))} right; Shift and arrows")
         self.update()
@@ -82,37 +96,45 @@ class Confusion(QWidget):
         font.setPointSizeF(font.pointSizeF() * 0.85)
         return font
 
+    def _measure(self) -> QFontMetricsF:
+        """Of the names' font; measuring anew for every cell would take longer than to draw it."""
+        if self._metrics is None:
+            self._metrics = QFontMetricsF(self._font())
+        return self._metrics
+
     @property
     def _low(self) -> bool:
         """Whether there is no height for a caption below."""
-        return self.height() < LOW * QFontMetricsF(self._font()).height()
+        return self.height() < LOW * self._measure().height()
 
     @property
     def _widest(self) -> float:
         return WIDEST if len(self._counts) > FEW else 1.0
 
     def _names_room(self) -> float:
-        metrics = QFontMetricsF(self._font())
+        metrics = self._measure()
         return min(max((metrics.horizontalAdvance(n) for n in self._names), default=0.0), LONGEST_NAME) + 6
 
     def _caption_room(self) -> float:
         """The width for a caption at the left."""
-        return QFontMetricsF(self._font()).horizontalAdvance(SHORT[1]) + 8 if self._low else 0.0
+        return self._measure().horizontalAdvance(SHORT[1]) + 8 if self._low else 0.0
 
     def grid_rect(self) -> QRectF:
         """Where the cells are, with names at the left and above; where it is low they may be wider than high."""
-        line, left = QFontMetricsF(self._font()).height(), self._names_room() + self._caption_room()
-        high = max(self.height() - line - 3 - (0 if self._low else line + 2), 8.0)
-        wide = max(min(self.width() - left - 1, high * (self._widest if self._low else 1.0)), 8.0)
-        high = high if self._low else min(high, wide)
-        across = left + max((self.width() - left - 1 - wide) / 2, 0)
-        return QRectF(across, line + 2, wide, high)
+        if self._grid is None:
+            line, left = self._measure().height(), self._names_room() + self._caption_room()
+            high = max(self.height() - line - 3 - (0 if self._low else line + 2), 8.0)
+            wide = max(min(self.width() - left - 1, high * (self._widest if self._low else 1.0)), 8.0)
+            high = high if self._low else min(high, wide)
+            across = left + max((self.width() - left - 1 - wide) / 2, 0)
+            self._grid = QRectF(across, line + 2, wide, high)
+        return self._grid
 
     def width_for(self, height: int) -> int:
         """The width that is put to use at a height."""
-        line = QFontMetricsF(self._font()).height()
+        line = self._measure().height()
         if height < LOW * line:
-            caption = QFontMetricsF(self._font()).horizontalAdvance(SHORT[1]) + 8
+            caption = self._measure().horizontalAdvance(SHORT[1]) + 8
             return round(self._names_room() + caption + self._widest * (height - line)) + 1
         return round(self._names_room() + height - 2 * line) + 1
 
@@ -243,7 +265,12 @@ class Confusion(QWidget):
             return True
         return super().event(event)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._grid = None
+
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.FontChange):
+            self._metrics = self._grid = None
             self.update()

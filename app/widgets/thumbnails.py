@@ -133,6 +133,8 @@ class Thumbnails(QAbstractScrollArea):
         colours = {field: theme.color(field) for field in ("good_text", "bad_text", "muted")}
         for number, guess in enumerate(self._guesses):
             cell = self.cell_rect(number)
+            if cell.top() > view.bottom():
+                break
             if not cell.intersects(view):
                 continue
             left = cell.left() + (cell.width() - self._picture.width()) // 2

@@ -47,12 +47,11 @@ class Group:
         finite = self.values[np.isfinite(self.values)]
         return Ruler("linear", steady(float(np.abs(finite).max(initial=0.0))))
 
-    @property
-    def caption(self) -> str:
+    def caption(self, ruler: Ruler) -> str:
         """Layer, units and ruler in words."""
         shown = len(self.values)
         of = f"{shown} of {self.units} units" if shown < self.units else f"{shown} units"
-        return f"{self.layer} {self.title} · {of} · {self.ruler.label}"
+        return f"{self.layer} {self.title} · {of} · {ruler.label}"
 
 
 class UnitMaps(QAbstractScrollArea):
@@ -63,8 +62,9 @@ class UnitMaps(QAbstractScrollArea):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._groups: tuple[Group, ...] = ()
-        self._images: list[list[QImage]] = []
-        self._captions: list[tuple[int, str]] = []  # top and text of each
+        self._images: list[QImage] = []  # of each group, its units below each other
+        self._captions: list[str] = []
+        self._tops: list[int] = []  # of the captions
         self._places: list[tuple[int, int, QRect]] = []  # group, unit and where it is drawn, before scrolling
         self._marked: tuple[int, int] | None = None
         self._message = NO_UNITS
@@ -82,14 +82,16 @@ class UnitMaps(QAbstractScrollArea):
         self._make_images()
         if before != [(g.layer, len(g.values)) for g in groups]:
             self._marked = None
-        self._settle()
+            self._settle()
+        self.viewport().update()
 
     def _make_images(self) -> None:
         theme = themes.current()
-        self._images = []
+        self._images, self._captions = [], []
         for group in self._groups:
             ruler, side = group.ruler, round(group.values.shape[1] ** 0.5)
-            self._images.append([ruler.image(unit.reshape(side, side), theme) for unit in group.values])
+            self._captions.append(group.caption(ruler))
+            self._images.append(ruler.image(group.values.reshape(-1, side), theme))
 
     # --- geometry -----------------------------------------------------------------------------
 
@@ -101,21 +103,22 @@ class UnitMaps(QAbstractScrollArea):
     def _room(self) -> int:
         return max(self.width() - self.verticalScrollBar().sizeHint().width(), SMALLEST)
 
-    def _height(self, side: int) -> int:
-        """How high everything is with pictures of this side."""
+    def _height(self, side: int, text: int) -> int:
+        """How high everything is with pictures of this side and captions so high."""
         columns = max(1, (self._room() + GAP) // (side + GAP))
-        text = QFontMetrics(self._font()).height() + 2
         return sum(text + -(-len(g.values) // columns) * (side + GAP) + GAP for g in self._groups)
 
     def _settle(self) -> None:
         """Choose the pictures' side, then their places; set the scroll bar's range."""
         view, text = self.viewport().height(), QFontMetrics(self._font()).height() + 2
-        fitting = (side for side in range(LARGEST, SMALLEST, -2) if self._height(side) <= view and side <= self._room())
+        fitting = (
+            side for side in range(LARGEST, SMALLEST, -2) if self._height(side, text) <= view and side <= self._room()
+        )
         side, top = next(fitting, SMALLEST), 0
         columns = max(1, (self._room() + GAP) // (side + GAP))
-        self._captions, self._places = [], []
+        self._tops, self._places = [], []
         for number, group in enumerate(self._groups):
-            self._captions.append((top, group.caption))
+            self._tops.append(top)
             top += text
             for unit in range(len(group.values)):
                 down, across = divmod(unit, columns)
@@ -155,14 +158,15 @@ class UnitMaps(QAbstractScrollArea):
             return
         painter.translate(0, -self.verticalScrollBar().value())
         metrics = painter.fontMetrics()
-        for top, caption in self._captions:
+        for top, caption in zip(self._tops, self._captions, strict=True):
             text = metrics.elidedText(caption, Qt.TextElideMode.ElideRight, self._room())
             painter.drawText(0, top + metrics.ascent(), text)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         seen = view.translated(0, self.verticalScrollBar().value())
         for group, unit, rect in self._places:
             if rect.intersects(seen):
-                painter.drawImage(rect, self._images[group][unit])
+                image = self._images[group]
+                painter.drawImage(rect, image, QRect(0, unit * image.width(), image.width(), image.width()))
                 painter.setPen(QPen(theme.color("line"), 1))
                 painter.drawRect(QRectF(rect).adjusted(0.5, 0.5, -0.5, -0.5))
                 if (group, unit) == self._marked:
