@@ -17,6 +17,7 @@ from engine.boundary import extent
 from engine.frames import Picture
 from engine.protocol import WatchItem
 from engine.shared import SLOT_BYTES, FrameSlots, Packer, read_frame
+from engine.subject import SubjectError
 from engine.trainer import Trainer
 
 DENSE = [{"kind": "dense", "units": 8}, {"kind": "tanh"}]
@@ -407,6 +408,18 @@ def test_many_classes_have_no_matrix() -> None:
     beliefs.begin(run.trainer, False)
     assert beliefs.tensor(run.trainer, "beliefs.confusion_training", 1) is None
     assert len(told(run, "mistakes_training")) > 40
+
+
+def test_where_own_code_refuses_the_samples_there_are_no_facts_and_nothing_breaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise SubjectError("homework.py, line 3: this takes 8 samples")
+
+    run = run_of(PIXELS, outputs(10), "softmax_cross_entropy", steps=2)
+    monkeypatch.setattr(run.trainer.network, "apply", refuse)
+    pictures = packed(run, "facts_validation")
+    assert pictures["facts_validation"].values.shape == (0, 6)
 
 
 @pytest.mark.parametrize("name", ["nothing", "units", "units_x", "mistakes_validation_1", "facts_validation_1_2_3", ""])
