@@ -43,7 +43,7 @@ AREAS = {
 }
 TABS = (  # panels that share a place, and which of them is in front at first
     (("gradient_check", "formula", "breakpoints"), "formula"),
-    (("norms", "health"), "norms"),
+    (("norms", "health", "beliefs"), "norms"),
 )
 FIRST_SIZE = QSize(1440, 900)  # or what the screen has
 FRAME = QSize(8, 40)  # pixels that a window manager may put around

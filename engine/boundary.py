@@ -36,8 +36,13 @@ def points(trainer: Trainer) -> Array:
     return np.column_stack([trainer.x[:MOST_POINTS], trainer.labels[:MOST_POINTS]])
 
 
-def beliefs(trainer: Trainer, size: int) -> Array:
-    """What the network believes on a grid of size × size over the extent, from the top left: (size·size, K)."""
+def grid(trainer: Trainer, size: int) -> Array:
+    """The places of a grid of size × size over the extent, row by row from the top left: (size·size, 2)."""
     left, right, bottom, top = extent(trainer)
     across, down = np.meshgrid(np.linspace(left, right, size), np.linspace(top, bottom, size))
-    return trainer.predict(np.column_stack([across.ravel(), down.ravel()]))
+    return np.column_stack([across.ravel(), down.ravel()])
+
+
+def beliefs(trainer: Trainer, size: int) -> Array:
+    """What the network believes on a grid of size × size over the extent, from the top left: (size·size, K)."""
+    return trainer.predict(grid(trainer, size))

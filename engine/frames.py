@@ -88,7 +88,7 @@ def as_matrix(array: Array) -> Array:
     """Any tensor as a matrix: a vector (n,) becomes a column (n, 1), more axes are laid out behind the first."""
     if array.ndim == 1:
         return array[:, None]
-    return array.reshape(array.shape[0], -1)
+    return array.reshape(array.shape[0], prod(array.shape[1:]))  # spelt out, for there may be no rows
 
 
 def reduce_extremes(matrix: Array, rows: int, columns: int, *, holes: bool = False) -> Array:

@@ -120,6 +120,7 @@ class Host:
         self._send = self._inbox.send
         self._slots = slots
         self._packer = Packer(slots)
+        self._packer.beliefs.pulse = self._pulse
         self._run: Run | None = None
         self._watch: tuple[WatchItem, ...] = ()
         self._credit = True  # the app has taken the last frame
@@ -520,7 +521,7 @@ class Host:
         compared = travel.number(travel.compared) if minus and travel.compared is not None else -1
         self._send(msgspec.structs.replace(event, fork=travel.number(run.path), compared=compared))
         self._packed_at = time.perf_counter()
-        taken = self._packed_at - start
+        taken = self._packed_at - start - self._packer.beliefs.spent  # which has its own share of the time
         self._pack_cost += 0.2 * (min(taken, 4 * self._pack_cost) - self._pack_cost) if self._pack_cost else taken
 
     # --- the gradient check -------------------------------------------------------------------

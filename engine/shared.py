@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.beliefs import Beliefs, is_belief
 from engine.boundary import PLANE, beliefs, is_plane, points
 from engine.frames import Frame, Phase, Picture, Position, as_matrix, reduce_extremes
 from engine.gradcheck import Report
@@ -84,6 +85,7 @@ class Packer:
         self.sent: dict[int, int] = {}  # rows of each fork's timeline that the app has
         self._written: set[WatchItem] = set()  # what is watched, and was packed at least once
         self._late: str | None = None  # the first tensor that had to wait
+        self.beliefs = Beliefs()
 
     def pack(
         self,
@@ -138,6 +140,7 @@ class Packer:
         infos, now = run.trainer.tensor_infos, run.trainer.position.phase
         packed: list[Packed] = []
         late: list[str] = []
+        self.beliefs.begin(run.trainer, playing=within < math.inf)
         offset, until, waited = HISTORY_BYTES, time.perf_counter() + within, False
         for item in self._in_turn(watch):
             if item.may_wait:
@@ -145,12 +148,15 @@ class Packer:
                     late.append(item.address)
                     continue
                 waited = True
-            array = find_tensor(run, report, item)
+            if is_belief(item.address):
+                array = self.beliefs.tensor(run.trainer, item.address, item.rows)
+            else:
+                array = find_tensor(run, report, item)
             if array is None:
                 continue
             with np.errstate(all="ignore"):
                 matrix = as_matrix(array - minus[item.address] if item.address in minus else array)
-                if item.address not in PLANE:  # those come in the size asked for
+                if item.address not in PLANE and not is_belief(item.address):  # those come in the size asked for
                     matrix = reduce_extremes(matrix, item.rows, item.columns, holes=of_a_check(item.address))
                 if offset + matrix.size * 4 > SLOT_BYTES:
                     break

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.session import Session
 from app.widgets.throttle import Throttle
+from engine.beliefs import Beliefs, is_belief
 from engine.describe import describe
 from engine.frames import Frame, Picture, as_matrix, reduce_extremes
 from engine.protocol import Command, LiveChecked
@@ -63,6 +64,7 @@ class Desk:
         self.session = Session(self.link, self.recipe)  # type: ignore[arg-type]
         self.report: Any = None
         self.scalars: dict[str, float] = {}  # in place of those of the frame
+        self.beliefs = Beliefs()
         self.start()
 
     def start(self) -> None:
@@ -105,9 +107,15 @@ class Desk:
     def _pictures(self, replaced: dict[str, Any]) -> dict[str, Picture]:
         """What the panels watch, packed as the engine packs it."""
         trainer, found = self.run.trainer, {}
+        self.beliefs.begin(trainer, self.session.playing)
         for items in self.session._watched.values():
             for item in items:
                 place, _, role = item.address.partition(".")
+                if is_belief(item.address):
+                    believed = self.beliefs.tensor(trainer, item.address, item.rows)
+                    if believed is not None:
+                        found[item.address] = Picture(as_matrix(believed).astype(np.float32), believed.shape, True)
+                    continue
                 array = replaced.get(f"{role}{place}", find_tensor(self.run, self.report, item))
                 if array is None:
                     continue

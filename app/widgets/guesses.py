@@ -44,6 +44,21 @@ def guesses(
     ]
 
 
+def told_mistakes(rows: NDArray[Any], classes: Sequence[str], *, sure: bool) -> list[Guess]:
+    """One guess a row: number, class, class named, what is believed of that, what of its own class, loss; (M, 6)."""
+    found = []
+    for _, true, guessed, p, p_true, loss in rows.tolist():
+        name = _name(classes, int(true))
+        if guessed < 0:
+            found.append(Guess(False, f"✗NaN/{name}", f"the network's output is not a number; it is {name}"))
+            continue
+        guess = _judge(_name(classes, int(guessed)), p, name, sure)
+        gets = f"{100 * p_true:.2f} %" if sure else f"an output of {p_true:.4g}"
+        more = "" if guess.right else f", which gets {gets}"
+        found.append(Guess(guess.right, guess.text, f"{guess.sentence}{more}; loss {loss:.4g}"))
+    return found
+
+
 def _judge(guess: str, strength: float, true: str | None, sure: bool) -> Guess:
     how = f"{100 * strength:.0f}%" if sure else f"{strength:.2f}"
     exactly = f"with a probability of {100 * strength:.2f} %" if sure else f"with an output of {strength:.4g}"

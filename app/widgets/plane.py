@@ -19,6 +19,7 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPen,
     QPixmap,
+    QTransform,
 )
 from PySide6.QtWidgets import QApplication, QSizePolicy, QToolTip, QWidget
 
@@ -27,6 +28,8 @@ from app.theme import Theme
 
 Extent = tuple[float, float, float, float]  # left, right, bottom, top
 STRENGTH = 0.62  # of a class's colour where the network is certain; its points have the full colour
+BARE = 12  # lines of text; a lower plane has no numbers around it
+USUAL = 180.0  # pixels of a plane's side from where on marks have their full size
 NEAR = 12.0  # pixels between the pointer and a point it means
 MOST_RINGS = 256
 
@@ -34,8 +37,9 @@ MOST_RINGS = 256
 class Plane(QWidget):
     """The decision boundary as a soft image in the colours of the classes, and the training points over it."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, part: str = "training") -> None:
         super().__init__(parent)
+        self.part = part  # of the data that the points are of
         self._extent: Extent = (-1.0, 1.0, -1.0, 1.0)
         self._classes: tuple[str, ...] = ()
         self._beliefs: NDArray[Any] | None = None  # (n·n, K)
@@ -43,7 +47,7 @@ class Plane(QWidget):
         self._ringed: NDArray[Any] = np.zeros((0, 2))
         self._image = QImage()
         self._overlay: QPixmap | None = None  # points and scales: they stay while the boundary moves
-        self.setAccessibleName("Decision boundary and training points")
+        self.setAccessibleName(f"Decision boundary and {part} points")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
     def set_plane(self, extent: Extent, classes: Sequence[str]) -> None:
@@ -72,6 +76,9 @@ class Plane(QWidget):
     def plot_rect(self) -> QRect:
         """Where the plane is drawn: a square, with room for the numbers left of it and below."""
         metrics, space = QFontMetrics(self._font()), self.rect()
+        if self._bare:
+            side = min(space.width(), space.height()) - 4
+            return QRect((space.width() - side) // 2, 2, side, side)
         left = max(metrics.horizontalAdvance(number) for number in self._numbers()[2:]) + 6
         side = max(24, min(space.width() - left - 4, space.height() - metrics.height() - 8))
         across = left + (space.width() - left - 4 - side) // 2
@@ -91,6 +98,11 @@ class Plane(QWidget):
         distance = np.hypot(*(self.to_pixels(self._points[:, :2]) - [place.x(), place.y()]).T)
         nearest = int(distance.argmin())
         return nearest if distance[nearest] <= NEAR else None
+
+    @property
+    def _bare(self) -> bool:
+        """Whether it is too low for numbers at its edges."""
+        return self.height() < BARE * QFontMetrics(self._font()).height()
 
     def _numbers(self) -> list[str]:
         return [f"{value:.2g}".replace("-", "−") for value in self._extent]
@@ -118,7 +130,7 @@ class Plane(QWidget):
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setPen(QPen(theme.color("text"), 1.5))
             for x, y in self.to_pixels(self._ringed).tolist():
-                painter.drawEllipse(QPointF(x, y), 6.0, 6.0)
+                painter.drawEllipse(QPointF(x, y), 6.0 * self._mark_size, 6.0 * self._mark_size)
 
     def _draw_overlay(self, theme: Theme) -> QPixmap:
         ratio = self.devicePixelRatioF()
@@ -129,7 +141,8 @@ class Plane(QWidget):
         plot = self.plot_rect()
         painter.setPen(QPen(theme.color("line"), 1))
         painter.drawRect(plot.adjusted(0, 0, -1, -1))
-        self._draw_scales(painter, theme, plot)
+        if not self._bare:
+            self._draw_scales(painter, theme, plot)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setClipRect(plot)
         self._draw_points(painter, theme)
@@ -166,15 +179,20 @@ class Plane(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
     def _draw_points(self, painter: QPainter, theme: Theme) -> None:
-        places = self.to_pixels(self._points[:, :2])
+        places, size = self.to_pixels(self._points[:, :2]), self._mark_size
         for (x, y), k in zip(places.tolist(), self._points[:, 2].astype(int).tolist(), strict=True):
-            self._draw_mark(painter, theme, k, QPointF(x, y))
+            self._draw_mark(painter, theme, k, QPointF(x, y), size)
 
-    def _draw_mark(self, painter: QPainter, theme: Theme, k: int, place: QPointF) -> None:
+    @property
+    def _mark_size(self) -> float:
+        """How large marks are drawn: smaller in a small plane."""
+        return min(1.0, max(0.5, self.plot_rect().width() / USUAL))
+
+    def _draw_mark(self, painter: QPainter, theme: Theme, k: int, place: QPointF, size: float = 1.0) -> None:
         colours, outline = class_colours(theme), theme.color("panel")
         painter.setPen(QPen(outline, 1))
         painter.setBrush(QColor(colours[k % len(colours)]))
-        painter.drawPath(_mark(k % 4).translated(place))
+        painter.drawPath(QTransform.fromScale(size, size).map(_mark(k % 4)).translated(place))
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
@@ -198,7 +216,7 @@ class Plane(QWidget):
     def _sentence(self, number: int) -> str:
         x, y, k = self._points[number].tolist()
         name = self._classes[int(k)] if int(k) < len(self._classes) else str(int(k))
-        return f"training sample {number}: x₀ = {x:.4g}, x₁ = {y:.4g}, class {name}".replace("-", "−")
+        return f"{self.part} sample {number}: x₀ = {x:.4g}, x₁ = {y:.4g}, class {name}".replace("-", "−")
 
 
 def class_colours(theme: Theme) -> tuple[str, ...]:

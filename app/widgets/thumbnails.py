@@ -1,4 +1,4 @@
-"""The pictures of a mini-batch, each with what the network says of it."""
+"""Pictures of samples, each with what the network says of it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ NO_ROOM = "not computed yet: step once"
 class Thumbnails(QAbstractScrollArea):
     """As many columns as the width allows; all pictures are drawn by one painter, from one image."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, name: str = "Pictures of the mini-batch") -> None:
         super().__init__(parent)
         self._guesses: Sequence[Guess] = ()
+        self._names: Sequence[str] = ()
         self._levels: NDArray[np.uint8] = np.zeros((0, 1, 1), np.uint8)
         self._sheet: QImage | None = None
         self._labels: dict[str, tuple[QStaticText, int]] = {}
@@ -32,7 +33,7 @@ class Thumbnails(QAbstractScrollArea):
         self._columns, self._pitch, self._picture = 1, 1, QSize(1, 1)
         self._message = NO_ROOM
         self._longest = 1  # characters of the longest class name
-        self.setAccessibleName("Pictures of the mini-batch")
+        self.setAccessibleName(name)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -43,12 +44,12 @@ class Thumbnails(QAbstractScrollArea):
         self._longest = min(max((len(name) for name in names), default=1), 10)
         self._settle()
 
-    def show_pictures(self, pictures: NDArray[Any], guesses: Sequence[Guess]) -> None:
-        """Show pictures (B, rows, columns), 0 … 1, and one guess for each."""
+    def show_pictures(self, pictures: NDArray[Any], guesses: Sequence[Guess], names: Sequence[str] = ()) -> None:
+        """Show pictures (B, rows, columns), 0 … 1, and one guess for each; `names`: what each is called."""
         anew = pictures.shape != self._levels.shape or len(guesses) != len(self._guesses)
         with np.errstate(invalid="ignore"):
             self._levels = (np.clip(np.nan_to_num(pictures), 0.0, 1.0) * 255).astype(np.uint8)
-        self._guesses, self._sheet = guesses, None
+        self._guesses, self._names, self._sheet = guesses, names, None
         if anew:
             self._settle()
         self.viewport().update()
@@ -132,6 +133,8 @@ class Thumbnails(QAbstractScrollArea):
         colours = {field: theme.color(field) for field in ("good_text", "bad_text", "muted")}
         for number, guess in enumerate(self._guesses):
             cell = self.cell_rect(number)
+            if cell.top() > view.bottom():
+                break
             if not cell.intersects(view):
                 continue
             left = cell.left() + (cell.width() - self._picture.width()) // 2
@@ -171,10 +174,13 @@ class Thumbnails(QAbstractScrollArea):
     def viewportEvent(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             number = self.number_at(event.pos())
-            tip = "" if number is None else f"sample {number} of the mini-batch: {self._guesses[number].sentence}"
-            QToolTip.showText(event.globalPos(), tip, self.viewport())
+            QToolTip.showText(event.globalPos(), "" if number is None else self._tell(number), self.viewport())
             return True
         return super().viewportEvent(event)
+
+    def _tell(self, number: int) -> str:
+        name = self._names[number] if self._names else f"sample {number} of the mini-batch"
+        return f"{name}: {self._guesses[number].sentence}"
 
 
 @lru_cache(maxsize=4)

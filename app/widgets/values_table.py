@@ -25,10 +25,11 @@ class ValuesModel(QAbstractTableModel):
         super().__init__(parent)
         self._values: NDArray[Any] = np.zeros((0, 0))
         self._guesses: Sequence[Guess] = ()
+        self._names: Sequence[str] = ()
 
-    def show(self, values: NDArray[Any], guesses: Sequence[Guess]) -> None:
-        """Show samples (B, n) and a guess for each."""
-        values = values[:, :MOST_VALUES]
+    def show(self, values: NDArray[Any], guesses: Sequence[Guess], names: Sequence[str] = ()) -> None:
+        """Show samples (B, n) and a guess for each; `names`: what each is called."""
+        values, self._names = values[:, :MOST_VALUES], names
         if values.shape != self._values.shape:
             self.beginResetModel()
             self._values, self._guesses = values, guesses
@@ -57,7 +58,8 @@ class ValuesModel(QAbstractTableModel):
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         if role == Qt.ItemDataRole.ToolTipRole:
             value = "" if not column else f", x[{column - 1}] = {self._values[row, column - 1]:.6g}"
-            return f"sample {row} of the mini-batch: {self._guesses[row].sentence}{value}"
+            name = self._names[row] if self._names else f"sample {row} of the mini-batch"
+            return f"{name}: {self._guesses[row].sentence}{value}"
         return None
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -83,12 +85,12 @@ class GuessDelegate(QStyledItemDelegate):
 class ValuesTable(QTableView):
     """Shows a ValuesModel in figures of one width."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, *, name: str = "First values of the mini-batch") -> None:
         super().__init__(parent)
         self.values = ValuesModel(self)
         self.setModel(self.values)
         self.setItemDelegateForColumn(0, GuessDelegate(self.values, self))
-        self.setAccessibleName("First values of the mini-batch")
+        self.setAccessibleName(name)
         self.setFont(themes.mono_font(0.85))
         self.setShowGrid(False)
         self.setSelectionMode(QTableView.SelectionMode.NoSelection)
