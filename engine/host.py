@@ -23,13 +23,13 @@ from engine import protocol
 from engine.checks import Checks
 from engine.datasets.background import BackgroundFetch
 from engine.describe import describe, describe_live
-from engine.frames import Phase
+from engine.frames import Array, Phase, as_matrix
 from engine.kept_runs import KeptRuns
 from engine.keyframes import DEFAULT_BUDGET
 from engine.protocol import WatchItem
 from engine.recipe import Recipe, validated
 from engine.run import Run
-from engine.shared import FrameSlots, Packer, find_tensor
+from engine.shared import FrameSlots, Packer, shown_tensor
 from engine.spec import RecipeError
 from engine.subject import SubjectError
 from engine.timeline import RunError
@@ -136,6 +136,7 @@ class Host:
         self._told_at = 0.0
         self._runs = KeptRuns()
         self._travel = Travel(self._send, self._runs)
+        self._minus: dict[str, Array] = {}  # what was taken off the tensors of the last frame
         self._checks = Checks(self._send, self._be_busy)
         self._fetch: BackgroundFetch | None = None  # the download that `_waiting` waits for
         self._waiting: protocol.Use | None = None
@@ -290,6 +291,8 @@ class Host:
 
     def _on_step(self, command: protocol.Step) -> None:
         self._stand_still()
+        if command.what == "batch" and not command.back:
+            self._remember()
         try:
             self._travel.step(command)
         finally:
@@ -305,8 +308,13 @@ class Host:
         finally:
             self._arrived(checked=False)
 
+    def _remember(self) -> None:
+        """Keep what the next mini-batch will change, where its change is watched."""
+        self._travel.remember(item.address for item in self._watch)
+
     def _stand_still(self) -> None:
         assert self._run is not None
+        self._travel.forget()
         self._checks.drop()
         self._set_playing(False)
         self._run.trainer.needs_input_gradient = True
@@ -347,6 +355,7 @@ class Host:
         assert self._run is not None
         self._checks.drop()
         self._set_playing(False)
+        self._travel.forget()
         self._run.restart()
         self._checks.forget_live()
         self._arrived(checked=False)
@@ -360,10 +369,30 @@ class Host:
 
     def _on_askcell(self, command: protocol.AskCell) -> None:
         assert self._run is not None
-        array = find_tensor(self._run, self._checks.report, WatchItem(command.address))
-        inside = array is not None and len(command.index) == array.ndim
-        if inside and all(0 <= i < n for i, n in zip(command.index, array.shape, strict=True)):  # type: ignore[union-attr]
-            self._send(protocol.Cell(command.address, command.index, float(array[command.index])))  # type: ignore[index]
+        array, index = self._shown(command.address), command.index
+        if (
+            array is None
+            or len(index) != array.ndim
+            or not all(0 <= i < n for i, n in zip(index, array.shape, strict=True))
+        ):
+            return
+        matrix, row = as_matrix(array), index[0]
+        column = int(np.ravel_multi_index(index[1:], array.shape[1:])) if len(index) > 1 else 0
+        sums = float(matrix[row].sum(dtype=np.float64)), float(matrix[:, column].sum(dtype=np.float64))
+        self._send(protocol.Cell(command.address, index, float(array[index]), *sums))
+
+    def _on_askwhole(self, command: protocol.AskWhole) -> None:
+        assert self._run is not None
+        array = self._shown(command.address)
+        if array is not None:
+            step = self._run.recorder.here.step
+            data = np.ascontiguousarray(array).tobytes()
+            self._send(protocol.Whole(command.address, array.shape, array.dtype.name, data, step))
+
+    def _shown(self, address: str) -> Array | None:
+        """A tensor as the last frame showed it: less what was taken off it."""
+        assert self._run is not None
+        return shown_tensor(self._run, self._checks.report, WatchItem(address), self._minus)
 
     def _on_check(self, command: protocol.Check) -> None:
         assert self._run is not None
@@ -419,6 +448,8 @@ class Host:
     def _step_once(self, for_picture: bool) -> None:
         """The rest of the mini-batch; `for_picture`: back to the data itself, which only the screen wants."""
         assert self._run is not None
+        if for_picture:
+            self._remember()
         self._run.trainer.needs_input_gradient = for_picture
         self._run.compute()
         if self._travel.tell_hit():
@@ -505,22 +536,35 @@ class Host:
         assert self._run is not None
         start = time.perf_counter()
         run, travel = self._run, self._travel
-        minus = {}
-        if not self._playing:
-            try:
-                minus = travel.others(item.address for item in self._watch)
-            except RunError as error:
-                self._fail(str(error))
+        others = self._take_off()
         event = self._packer.pack(
-            run, self._checks.report, self._watch, self._playing, self._checks.take_live(), travel.timelines, minus
+            run,
+            self._checks.report,
+            self._watch,
+            self._playing,
+            self._checks.take_live(),
+            travel.timelines,
+            self._minus,
         )
         self._credit = False
         self._changed = self._packer.is_behind(travel.timelines)
-        compared = travel.number(travel.compared) if minus and travel.compared is not None else -1
+        compared = travel.number(travel.compared) if others and travel.compared is not None else -1
         self._send(msgspec.structs.replace(event, fork=travel.number(run.path), compared=compared))
         self._packed_at = time.perf_counter()
         taken = self._packed_at - start
         self._pack_cost += 0.2 * (min(taken, 4 * self._pack_cost) - self._pack_cost) if self._pack_cost else taken
+
+    def _take_off(self) -> bool:
+        """Find what is taken off the tensors watched: the fork compared with, the step before. Whether it is a fork."""
+        addresses, others = [item.address for item in self._watch], {}
+        self._minus = {}
+        try:
+            if not self._playing:
+                others = self._travel.others(addresses)
+            self._minus = others | self._travel.befores(addresses, playing=self._playing)
+        except RunError as error:
+            self._fail(str(error))
+        return bool(others)
 
     # --- the gradient check -------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from engine.frames import Frame, Phase, Picture, Position, as_matrix, reduce_ext
 from engine.gradcheck import Report
 from engine.protocol import FrameReady, LiveChecked, Packed, WatchItem
 from engine.run import Run
+from engine.step_before import changing
 from engine.tensorcheck import TensorReport
 from engine.timeline import Timeline
 
@@ -97,17 +98,17 @@ class Packer:
         packed, offset = [], HISTORY_BYTES
         infos, now = trainer.tensor_infos, frame.position.phase
         for item in watch:
-            array = find_tensor(run, report, item)
+            array = shown_tensor(run, report, item, minus)
             if array is None:
                 continue
             with np.errstate(all="ignore"):
-                matrix = as_matrix(array - minus[item.address] if item.address in minus else array)
+                matrix = as_matrix(array)
                 if item.address not in PLANE:  # those come in the size asked for
                     matrix = reduce_extremes(matrix, item.rows, item.columns, holes=of_a_check(item.address))
                 if offset + matrix.size * 4 > SLOT_BYTES:
                     break
                 self._slots.view(slot, offset, matrix.shape, np.float32)[...] = within_float32(matrix)
-            info = infos.get(item.address)
+            info = infos.get(changing(item.address) or item.address)
             computed = info is None or info.made_by <= now
             rows_shown, columns_shown = matrix.shape
             packed.append(Packed(item.address, offset, rows_shown, columns_shown, array.shape, computed))
@@ -172,6 +173,20 @@ def delta_norms(run: Run) -> dict[str, float]:
             with np.errstate(all="ignore"):
                 found[name] = float(np.sqrt(np.dot(flat, flat)))
     return found
+
+
+def shown_tensor(
+    run: Run, report: Report | None, item: WatchItem, minus: Mapping[str, NDArray[Any]]
+) -> NDArray[Any] | None:
+    """The tensor at an address as frames show it: less what is taken off it, then in float64. None where it is not."""
+    changed = changing(item.address)
+    if changed is not None and item.address not in minus:
+        return None
+    array = find_tensor(run, report, WatchItem(changed) if changed else item)
+    if array is None or item.address not in minus:
+        return array
+    with np.errstate(all="ignore"):
+        return np.asarray(np.subtract(array, minus[item.address], dtype=np.float64))
 
 
 def find_tensor(run: Run, report: Report | None, item: WatchItem) -> NDArray[Any] | None:

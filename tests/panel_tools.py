@@ -17,7 +17,8 @@ from engine.frames import Frame, Picture, as_matrix, reduce_extremes
 from engine.protocol import Command, LiveChecked
 from engine.recipe import Recipe
 from engine.run import Run
-from engine.shared import find_tensor
+from engine.shared import shown_tensor
+from engine.step_before import StepBefore, changing
 
 DIGITS = {
     "data": {"kind": "digits"},
@@ -104,16 +105,19 @@ class Desk:
     def _pictures(self, replaced: dict[str, Any]) -> dict[str, Picture]:
         """What the panels watch, packed as the engine packs it."""
         trainer, found = self.run.trainer, {}
-        for items in self.session._watched.values():
-            for item in items:
-                place, _, role = item.address.partition(".")
-                array = replaced.get(f"{role}{place}", find_tensor(self.run, self.report, item))
-                if array is None:
-                    continue
-                info = trainer.tensor_infos.get(item.address)
-                computed = info is None or info.made_by <= trainer.position.phase
-                matrix = reduce_extremes(as_matrix(np.asarray(array)), item.rows, item.columns)
-                found[item.address] = Picture(matrix.astype(np.float32), array.shape, computed)
+        items = [item for items in self.session._watched.values() for item in items]
+        changed = {item.address: base for item in items if (base := changing(item.address)) is not None}
+        before = StepBefore().find(self.run, changed.values(), again=True)
+        minus = {address: before[base] for address, base in changed.items() if base in before}
+        for item in items:
+            place, _, role = item.address.partition(".")
+            array = replaced.get(f"{role}{place}", shown_tensor(self.run, self.report, item, minus))
+            if array is None:
+                continue
+            info = trainer.tensor_infos.get(changing(item.address) or item.address)
+            computed = info is None or info.made_by <= trainer.position.phase
+            matrix = reduce_extremes(as_matrix(np.asarray(array)), item.rows, item.columns)
+            found[item.address] = Picture(matrix.astype(np.float32), array.shape, computed)
         return found
 
     def sent(self, kind: type[Any]) -> list[Any]:

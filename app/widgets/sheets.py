@@ -104,51 +104,54 @@ class Pictures:
         return (int(found[0, 0]), int(found[0, 1])) if len(found) else None
 
 
-def pictures_of(network: Built, address: str, shape: Index) -> Pictures | None:
-    """A tensor that people look at as pictures: weights that read an image, filters, feature maps; None for others."""
+def pictures_of(network: Built, address: str, shape: Index, aspect: float = ASPECT) -> Pictures | None:
+    """A tensor that people look at as pictures: weights that read an image, filters, feature maps; None for others.
+
+    `aspect`: how many times wider than high they are to be together, about.
+    """
     place, _, role = address.partition(".")
     if prod(shape) > MOST_ENTRIES or not place.isdigit():
         return None
     role = role.removeprefix("grad_").removeprefix("update_")
     every = np.arange(prod(shape), dtype=np.intp).reshape(shape)
     if role == "W" and len(shape) == 2:
-        return _units(network, int(place), shape, every)
+        return _units(network, int(place), shape, every, aspect)
     if role == "W" and len(shape) == 4:
-        return _grid(shape, every.reshape(-1, *shape[2:]), shape[1])
+        return _grid(shape, every.reshape(-1, *shape[2:]), shape[1], aspect)
     if role == "y" and len(shape) == 4:
-        return _maps(shape, every)
+        return _maps(shape, every, aspect)
     return None
 
 
-def _units(network: Built, layer: int, shape: Index, every: Order) -> Pictures | None:
+def _units(network: Built, layer: int, shape: Index, every: Order, aspect: float) -> Pictures | None:
     """Of W (in, out), where the input is the data's image: what each unit looks for."""
     image = network.data.image_shape
     reads_data = all(network.layers[i].kind in FLAT for i in range(layer))
     if image is None or not reads_data or shape[0] % prod(image):
         return None
     channels = shape[0] // prod(image)
-    return _grid(shape, every.T.reshape(-1, *image)[: MOST_PICTURES * channels], channels)
+    return _grid(shape, every.T.reshape(-1, *image)[: MOST_PICTURES * channels], channels, aspect)
 
 
-def _grid(shape: Index, places: Order, together: int) -> Pictures:
-    """Pictures in a grid of about a tile's proportions, those that belong together in one row."""
+def _grid(shape: Index, places: Order, together: int, aspect: float) -> Pictures:
+    """Pictures in a grid of about these proportions, those that belong together in one row."""
     places = places[:MOST_PICTURES]
-    columns = max(round(sqrt(len(places) * ASPECT * places.shape[1] / places.shape[2])), 1)
+    columns = max(round(sqrt(len(places) * aspect * places.shape[1] / places.shape[2])), 1)
     if together > 1:
         columns = max(columns // together, 1) * together
     return Pictures(shape, places, min(columns, len(places)))
 
 
-def _maps(shape: Index, every: Order) -> Pictures | None:
+def _maps(shape: Index, every: Order, aspect: float) -> Pictures | None:
     """Of y (B, C, H, W): all channels of the first samples, a sample a row where there are few channels."""
     batch, channels, height, width = shape
     if height * width < 2:
         return None
     if 1 < channels <= FEW_CHANNELS:
-        samples, columns = max(round(channels / ASPECT), 1), channels
+        samples, columns = max(round(channels / aspect), 1), channels
     else:
         samples = MANY_SAMPLES if channels == 1 else 1
-        columns = ceil(sqrt(min(samples, batch) * channels * ASPECT))
+        columns = ceil(sqrt(min(samples, batch) * channels * aspect))
     places = every[:samples].reshape(-1, height, width)[:MOST_PICTURES]
     return Pictures(shape, places, columns)
 
