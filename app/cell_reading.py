@@ -13,6 +13,7 @@ from app import theme as themes
 from app.session import Selection, Session
 from app.widgets.cell_editor import CellEditor
 from app.widgets.numbers import exact, signed
+from app.widgets.picture import compact
 from app.widgets.readout import Readout
 from app.widgets.tensor_numbers import ranges_of_sums, sums_of_cell
 from app.widgets.tensor_text import Index, across, cell_of
@@ -33,6 +34,7 @@ class Shown:
     address: str
     role: str
     dtype: str  # of the engine's numbers; of differences float64
+    difference: str = ""  # what it is a difference to, to begin a line with
 
     @property
     def exactly(self) -> bool:
@@ -74,7 +76,7 @@ class CellReading(QObject):
         """Tell of an entry; of none, how to choose one and what the sums of all rows and columns are."""
         self.value = ""
         if shown is None or index is None:
-            self.line.say(POINT_HERE if shown is not None else "", quiet=True)
+            self.line.say(f"{shown.difference}{POINT_HERE}" if shown is not None else "", quiet=True)
             self._say_sums(_ranges(shown) if shown is not None and not self.sums.isHidden() else None)
             return
         value, sums = self._read(shown, index, ask)
@@ -160,8 +162,9 @@ def _ranges(shown: Shown) -> tuple[str, str] | None:
     if matrix.shape[0] == 1:
         total = float(matrix.sum(dtype=float))
         return _texts([("sum", total)], lambda v: exact(v, "float64")), _texts([("sum", total)], signed)
-    parts = [
-        f"{name} Σ {signed(low).strip()} … {signed(high).strip()}"
-        for name, (low, high) in zip(("rows", "columns"), ranges_of_sums(matrix), strict=True)
-    ]
-    return "   ".join(parts), "   ".join(parts)
+    ranges = tuple(zip(("rows", "columns"), ranges_of_sums(matrix), strict=True))
+    full, short = (
+        "   ".join(f"{name} Σ {write(low).strip()} … {write(high).strip()}" for name, (low, high) in ranges)
+        for write in (signed, compact)
+    )
+    return full, short

@@ -302,7 +302,7 @@ class Run:
     def tensors_at(self, position: Position, addresses: Iterable[str]) -> dict[str, Array]:
         """Tensors at an earlier position of this path, as copies; we stay where we are."""
         infos, origin = self.trainer.tensor_infos, self.path.origin
-        at = max(position, origin) if position.step == origin.step else position
+        at = origin if position.step == origin.step else position
         number = at.phase if at > origin else -1
         there = [a for a in addresses if a in infos and infos[a].made_by <= number]
         return self._elsewhere(self.path, at, there) if there else {}

@@ -93,11 +93,6 @@ class InspectorPanel(Panel):
         place, _, role = selection.address.partition(".")
         return f"{place}.change_{role}" if self.controls.change.isChecked() else selection.address
 
-    @property
-    def _differs(self) -> bool:
-        """Whether what is shown is a difference."""
-        return self.controls.change.isChecked() or self.session.compared is not None
-
     def wanted(self) -> tuple[WatchItem, ...]:
         """The chosen tensor: whole, or where it is large as finely as a screen shows."""
         selection, network = self.session.selection, self.session.network
@@ -198,17 +193,18 @@ class InspectorPanel(Panel):
         if picture.whole:
             self.strip.course.note(step, percentiles(entries))
 
+    def _difference(self) -> str:
+        """What is taken off the values; "" for nothing."""
+        fork, change = self.session.compared, self.controls.change.isChecked()
+        name = dict(self.session.path_names).get(fork, "a fork") if fork is not None and not change else ""
+        return "Δ to the step before" if change else f"▲ less {name}" if name else ""
+
     def _say_status(self) -> None:
-        """What the colours are, where they are not the values; and what they do not reach."""
-        session, found, names = self.session, self.bar.counted, dict(self.session.path_names)
-        parts = []
-        if self.controls.change.isChecked():
-            parts.append("Δ to the step before")
-        if session.compared is not None:
-            parts.append(f"▲ less {names.get(session.compared, 'a fork')}")
-        if found is not None and found.below + found.above and self.bar.ruler is not None:
-            parts.append(f"{count(found.below + found.above)} beyond {self.bar.ruler.label}")
-        text = " · ".join(parts)
+        """What the colours are, where they are not the values; and how much lies beyond them."""
+        found, ruler = self.bar.counted, self.bar.ruler
+        outside = found.below + found.above if found is not None else 0
+        beyond = f"{count(outside)} beyond {ruler.label}" if outside and ruler is not None else ""
+        text = " · ".join(filter(None, (self._difference(), beyond)))
         if text != self._status:
             self._status = text
             self.status_changed.emit(text)
@@ -241,7 +237,8 @@ class InspectorPanel(Panel):
             return None
         role = selection.address.partition(".")[2]
         name = f"Δ{role}" if self.controls.change.isChecked() else role
-        return Shown(picture, self._address, name, "float64" if self._differs else network.recipe.dtype)
+        told = f"{text}: " if (text := self._difference()) else ""
+        return Shown(picture, self._address, name, "float64" if told else network.recipe.dtype, told)
 
     # --- one cell -----------------------------------------------------------------------------
 
@@ -294,4 +291,4 @@ class InspectorPanel(Panel):
         entry = self._entry(row, column)
         if entry is not None:
             self._pointed = None
-            self.reading.open_editor(entry, differs=self._differs)
+            self.reading.open_editor(entry, differs=bool(self._difference()))

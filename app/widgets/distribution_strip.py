@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QLineF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app import theme as themes
@@ -16,8 +17,10 @@ from app.widgets.picture import Ruler, compact
 from app.widgets.tensor_numbers import PERCENTS, Flat, places
 
 MOST = 160  # places along the strip, each for so many steps that all that was seen fits
-CLOSE = 4  # places: medians farther apart are not joined
-BANDS = ((0, 4, 70), (1, 3, 120))  # lower and upper percentile, and how strongly the band is coloured
+BANDS = ((0, 4), (1, 3))  # lower and upper percentile of each
+STRENGTHS = (80, 170)  # with which they are coloured
+MEDIAN = 2 * len(BANDS) + 1  # its place in the colour table
+THICK = 48  # lines, from which on the median is three thick
 
 
 @dataclass(frozen=True)
@@ -70,16 +73,34 @@ class Course:
         return self._seen.get(place)
 
 
-def _medians(x: Flat, y: Flat, wide: float) -> list[list[QPointF]]:
-    """Lines through the middles of places that are close to each other; none across what was not seen."""
-    lines: list[list[QPointF]] = []
-    before = -math.inf
-    for left, middle in zip(x.tolist(), y.tolist(), strict=True):
-        if left - before > CLOSE * wide + 0.5:
-            lines.append([QPointF(left, middle)])
-        lines[-1].append(QPointF(left + wide, middle))
-        before = left
-    return lines
+def _bands(heights: Flat, zero: float, lines: int, columns: NDArray[np.intp], width: int) -> QImage:
+    """A picture with a column for each place: heights (N, 5) of its percentiles, counted from the top, and of zero.
+
+    Indices: 0 nothing, 1 and 2 the bands above zero, 3 and 4 those below, 5 the median.
+    """
+    line = np.arange(lines)[:, None]
+    drawn = np.zeros((lines, len(columns)), np.uint8)
+    for strength, (lower, upper) in enumerate(BANDS, 1):
+        inside = (line >= np.floor(heights[:, upper])) & (line <= np.ceil(heights[:, lower]))
+        drawn[inside] = strength
+    drawn[(drawn > 0) & (line > zero)] += len(BANDS)
+    drawn[np.abs(line - np.rint(heights[:, 2])) <= (lines > THICK)] = MEDIAN
+    image = QImage(width, lines, QImage.Format.Format_Indexed8)
+    image.fill(0)
+    bytes_: NDArray[np.uint8] = np.frombuffer(image.bits(), np.uint8).reshape(lines, image.bytesPerLine())
+    bytes_[:, columns] = drawn
+    return image
+
+
+def _colours() -> list[int]:
+    """What the indices of the bands mean in the present theme."""
+    theme, colours = themes.current(), [0]
+    for name in ("forward", "backward"):
+        for strength in STRENGTHS:
+            colour = QColor(theme.color(name))
+            colour.setAlpha(strength)
+            colours.append(colour.rgba())
+    return [*colours, theme.color("text").rgba()]
 
 
 def span(course: Course) -> tuple[float, float]:
@@ -92,7 +113,7 @@ def span(course: Course) -> tuple[float, float]:
 
 
 class DistributionStrip(QWidget):
-    """Bands from the 1st to the 99th percentile and between the quarters, and a line through the medians.
+    """Bands from the 1st to the 99th percentile and between the quarters, and the medians.
 
     Steps that were not seen are left blank. What is above zero is blue, what is below orange.
     """
@@ -163,43 +184,22 @@ class DistributionStrip(QWidget):
             return
         low, high = (-self._ruler.limit, self._ruler.limit) if self._ruler is not None else span(self.course)
         first, end = self.course.ends
-        wide = plot.width() / (end - first)
         table = np.array([seen.percentiles for _, seen in rows])
-        y = plot.bottom() - self._heights(table, low, high) * plot.height()
-        x = plot.left() + wide * (np.array([place for place, _ in rows]) - first)
-        zero = float(plot.bottom() - self._heights(np.zeros(1), low, high)[0] * plot.height())
-        self._paint_bands(painter, plot, x, y, wide, zero)
+        columns = np.array([place for place, _ in rows]) - first
+        lines = max(round(plot.height() * self.devicePixelRatioF()), 1)
+        heights = (1 - self._heights(table, low, high)) * (lines - 1)
+        zero = float((1 - self._heights(np.zeros(1), low, high)[0]) * (lines - 1))
+        image = _bands(heights, zero, lines, columns, end - first)
+        image.setColorTable(_colours())
+        painter.drawImage(plot, image)
         painter.setPen(QPen(theme.color("muted"), 1))
         if low < 0 < high:
-            painter.drawLine(QLineF(plot.left(), zero, plot.right(), zero))
+            y = plot.top() + zero / lines * plot.height()
+            painter.drawLine(QLineF(plot.left(), y, plot.right(), y))
         if self._cursor is not None and first <= self._cursor // self.course.stride < end:
-            here = plot.left() + wide * (self._cursor // self.course.stride - first + 0.5)
+            here = plot.left() + plot.width() * (self._cursor // self.course.stride - first + 0.5) / (end - first)
             painter.drawLine(QLineF(here, plot.top(), here, plot.bottom()))
         self._paint_labels(painter, plot, low, high)
-
-    def _paint_bands(self, painter: QPainter, plot: QRectF, x: Flat, y: Flat, wide: float, zero: float) -> None:
-        theme = themes.current()
-        above = QRectF(plot.topLeft(), QPointF(plot.right(), zero))
-        below = QRectF(QPointF(plot.left(), zero), plot.bottomRight())
-        painter.setPen(Qt.PenStyle.NoPen)
-        for lower, upper, strength in BANDS:
-            tops, bottoms = y[:, upper], y[:, lower]
-            boxes = [
-                QRectF(left, top, max(wide, 1.0), max(bottom - top, 1.0))
-                for left, top, bottom in zip(x.tolist(), tops.tolist(), bottoms.tolist(), strict=True)
-            ]
-            for half, name in ((above, "forward"), (below, "backward")):
-                colour = QColor(theme.color(name))
-                colour.setAlpha(strength)
-                painter.setClipRect(half)
-                painter.setBrush(colour)
-                painter.drawRects(boxes)
-        painter.setClipping(False)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(theme.color("text"), 1.2 * themes.stroke()))
-        for line in _medians(x, y[:, 2], wide):
-            painter.drawPolyline(QPolygonF(line))
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
     def _paint_labels(self, painter: QPainter, plot: QRectF, low: float, high: float) -> None:
         """The ends at the right; steps inside, where there is height for them."""
