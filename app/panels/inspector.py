@@ -53,7 +53,7 @@ class InspectorPanel(Panel):
         self._picture: Picture | None = None
         self._pointed: tuple[int, int] | None = None
         self._status = ""
-        self._shown = ""  # the address watched when the picture was begun
+        self._shown: object = None  # what was watched, and the fork compared with, when the picture was begun
         self._ruler = SteadyRuler(log=False)
         self._fork = session.fork
         self._throttle = Throttle(self._tell, self, TEXTS)
@@ -102,7 +102,7 @@ class InspectorPanel(Panel):
     def build(self, network: Built) -> None:
         """The tensors of this network to choose from."""
         self.box.fill(network)
-        self._shown = ""
+        self._shown = None
         self._look_at_selection()
 
     def retell(self, network: Built) -> None:
@@ -123,14 +123,17 @@ class InspectorPanel(Panel):
             self.draw(self.session.frame)
 
     def _look_at_selection(self) -> None:
-        """Begin anew with another tensor or its change, or with another cell of it."""
-        selection, network = self.session.selection, self.session.network
-        if selection is None or network is None:
-            return
+        """Another tensor or its change, or another cell of it."""
         self.reading.forget_question()
-        if self._shown == self._address:
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin anew, where the tensor or what is taken off it is another one than before."""
+        selection, network = self.session.selection, self.session.network
+        what = self._address, self.session.compared
+        if selection is None or network is None or self._shown == what:
             return
-        address, self._shown = selection.address, self._address
+        address, self._shown = selection.address, what
         self.box.choose(address)
         self._picture, self._pointed = None, None
         self._ruler = SteadyRuler(log=is_gradient(address))
@@ -164,6 +167,7 @@ class InspectorPanel(Panel):
         selection, network = self.session.selection, self.session.network
         if selection is None or network is None:
             return
+        self._begin()
         picture = frame.tensors.get(self._address)
         info = network.tensors.get(selection.address)
         early = info is not None and info.made_by > frame.position.phase

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QSizePolicy, QToolButton, QWid
 from app import icons, theme
 from app.widgets.tensor_box import TensorBox
 
-NARROW = 300  # pixels of panel below which the switches are in the menu alone
+NARROW = 18  # lines of text across the panel, below which the switches are in the menu alone
 
 
 class InspectorTools(QWidget):
@@ -111,7 +111,7 @@ class InspectorTools(QWidget):
 
     def set_width(self, width: int) -> None:
         """How wide the panel is."""
-        self._narrow = width < NARROW
+        self._narrow = width < NARROW * self.fontMetrics().height()
         self._show_switches()
 
     def _show_switches(self) -> None:
