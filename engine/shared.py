@@ -185,6 +185,8 @@ def shown_tensor(
     array = find_tensor(run, report, WatchItem(changed) if changed else item)
     if array is None or item.address not in minus:
         return array
+    if array.shape != minus[item.address].shape:  # the last mini-batch of an epoch may be smaller
+        return None
     with np.errstate(all="ignore"):
         return np.asarray(np.subtract(array, minus[item.address], dtype=np.float64))
 

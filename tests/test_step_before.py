@@ -108,3 +108,12 @@ def test_a_number_typed_over_counts_as_changed(run: Run) -> None:
     assert change[3, 4] == float(now) - float(minus["0.change_W"][3, 4])
     assert abs(change[3, 4]) > 5
     assert shown_tensor(run, None, WatchItem("0.change_b"), minus) is None
+
+
+def test_a_mini_batch_of_another_size_has_no_change_but_its_parameters_have(run: Run) -> None:
+    run.run_to(run.trainer.batches)
+    found = StepBefore().find(run, ("0.W", "0.y"), again=True)
+    assert found["0.y"].shape != np.shape(run.trainer.tensor("0.y"))
+    minus = {"0.change_y": found["0.y"], "0.change_W": found["0.W"]}
+    assert shown_tensor(run, None, WatchItem("0.change_y"), minus) is None
+    assert shown_tensor(run, None, WatchItem("0.change_W"), minus) is not None

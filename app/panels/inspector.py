@@ -23,7 +23,7 @@ from engine.protocol import Built, Paths, WatchItem
 
 TEXTS = 10.0  # a second while playing: oftener nobody reads
 NOT_YET = "not computed yet in this mini-batch"
-NO_CHANGE = "there is no mini-batch before to compare with"
+NO_CHANGE = "there is no mini-batch of this size before it to compare with"
 CHANGE_AT_REST = "the difference is shown when paused"
 
 
