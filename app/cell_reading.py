@@ -79,9 +79,11 @@ class CellReading(QObject):
             self.line.say(f"{shown.difference}{POINT_HERE}" if shown is not None else "", quiet=True)
             self._say_sums(_ranges(shown) if shown is not None and not self.sums.isHidden() else None)
             return
-        value, sums = self._read(shown, index, ask)
-        self.value = exact(value, shown.dtype) if value is not None else ""
-        text = f"{shown.role}[{', '.join(map(str, index))}] = {self.value or WAITING}"
+        moving = bool(shown.difference) and self._session.playing  # an answer would be of a later step
+        value, sums = self._read(shown, index, ask and not moving)
+        self.value = exact(value, shown.dtype) if value is not None and not moving else ""
+        about = f"≈ {self._seen(shown, index)}" if moving else WAITING
+        text = f"{shown.role}[{', '.join(map(str, index))}] = {self.value or about}"
         told = _sums(shown, index, sums) if sums is not None else None
         if told is not None and self.sums.isHidden() and self.line.has_room_for(f"{text}   {told[1]}"):
             text += f"   {told[1]}"
@@ -108,6 +110,12 @@ class CellReading(QObject):
             return None, None
         sums = told.row_sum, told.column_sum
         return told.value, sums if len(picture.shape) > 1 else sums[::-1]
+
+    def _seen(self, shown: Shown, index: Index) -> str:
+        """An entry as the picture has it, rounded."""
+        shape = shown.picture.shape
+        cell = cell_of(shape, index) if shown.picture.whole else None
+        return signed(float(across(shown.picture.values, shape)[cell])) if cell is not None else WAITING
 
     def _ask(self, address: str, index: Index) -> None:
         now = time.monotonic()

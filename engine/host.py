@@ -136,7 +136,7 @@ class Host:
         self._told_at = 0.0
         self._runs = KeptRuns()
         self._travel = Travel(self._send, self._runs)
-        self._minus: dict[str, Array] = {}  # what was taken off the tensors of the last frame
+        self._minus: dict[str, Array] | None = None  # what the last frame took off tensors, if it is of this position
         self._checks = Checks(self._send, self._be_busy)
         self._fetch: BackgroundFetch | None = None  # the download that `_waiting` waits for
         self._waiting: protocol.Use | None = None
@@ -259,7 +259,7 @@ class Host:
         """Go on with another run."""
         self._checks.drop()
         self._set_playing(False)
-        self._run = run
+        self._run, self._minus = run, None
         self._checks.forget()
         run.trainer.needs_input_gradient = True
         new = run not in self._runs
@@ -361,7 +361,7 @@ class Host:
         self._arrived(checked=False)
 
     def _on_watch(self, command: protocol.Watch) -> None:
-        self._watch = command.items
+        self._watch, self._minus = command.items, None
         self._changed = self._run is not None
 
     def _on_taken(self, _: protocol.Taken) -> None:
@@ -369,7 +369,7 @@ class Host:
 
     def _on_askcell(self, command: protocol.AskCell) -> None:
         assert self._run is not None
-        array, index = self._shown(command.address), command.index
+        array, index = self._shown(command.address, again=not self._playing), command.index
         if (
             array is None
             or len(index) != array.ndim
@@ -383,16 +383,17 @@ class Host:
 
     def _on_askwhole(self, command: protocol.AskWhole) -> None:
         assert self._run is not None
-        array = self._shown(command.address)
+        array = self._shown(command.address, again=True)
         if array is not None:
             step = self._run.recorder.here.step
             data = np.ascontiguousarray(array).tobytes()
             self._send(protocol.Whole(command.address, array.shape, array.dtype.name, data, step))
 
-    def _shown(self, address: str) -> Array | None:
-        """A tensor as the last frame showed it: less what was taken off it."""
+    def _shown(self, address: str, *, again: bool) -> Array | None:
+        """A tensor as frames show it, less what is taken off it; `again`: even if a step must be computed again."""
         assert self._run is not None
-        return shown_tensor(self._run, self._checks.report, WatchItem(address), self._minus)
+        minus = self._minus if self._minus is not None else self._taken_off((address,), again=again)[0]
+        return shown_tensor(self._run, self._checks.report, WatchItem(address), minus)
 
     def _on_check(self, command: protocol.Check) -> None:
         assert self._run is not None
@@ -508,6 +509,7 @@ class Host:
         return math.inf if self._goal is None else self._goal - self._run.recorder.whole_steps
 
     def _moved(self) -> None:
+        self._minus = None
         self._changed = self._unsaved = True
 
     def _rest(self) -> None:
@@ -536,16 +538,15 @@ class Host:
         assert self._run is not None
         start = time.perf_counter()
         run, travel = self._run, self._travel
-        others = self._take_off()
-        event = self._packer.pack(
-            run,
-            self._checks.report,
-            self._watch,
-            self._playing,
-            self._checks.take_live(),
-            travel.timelines,
-            self._minus,
-        )
+        minus: dict[str, Array] = {}
+        others = False
+        try:
+            minus, others = self._taken_off(tuple(item.address for item in self._watch), again=not self._playing)
+        except RunError as error:
+            self._fail(str(error))
+        self._minus = minus
+        report, live = self._checks.report, self._checks.take_live()
+        event = self._packer.pack(run, report, self._watch, self._playing, live, travel.timelines, minus)
         self._credit = False
         self._changed = self._packer.is_behind(travel.timelines)
         compared = travel.number(travel.compared) if others and travel.compared is not None else -1
@@ -554,17 +555,10 @@ class Host:
         taken = self._packed_at - start
         self._pack_cost += 0.2 * (min(taken, 4 * self._pack_cost) - self._pack_cost) if self._pack_cost else taken
 
-    def _take_off(self) -> bool:
-        """Find what is taken off the tensors watched: the fork compared with, the step before. Whether it is a fork."""
-        addresses, others = [item.address for item in self._watch], {}
-        self._minus = {}
-        try:
-            if not self._playing:
-                others = self._travel.others(addresses)
-            self._minus = others | self._travel.befores(addresses, playing=self._playing)
-        except RunError as error:
-            self._fail(str(error))
-        return bool(others)
+    def _taken_off(self, addresses: tuple[str, ...], *, again: bool) -> tuple[dict[str, Array], bool]:
+        """What is taken off tensors here: a fork's, or those of the step before; and whether there is a fork."""
+        others = {} if self._playing else self._travel.others(addresses)
+        return others | self._travel.befores(addresses, again=again), bool(others)
 
     # --- the gradient check -------------------------------------------------------------------
 

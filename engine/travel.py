@@ -140,10 +140,10 @@ class Travel:
         """The run goes elsewhere in time, or is changed."""
         self._before.forget()
 
-    def befores(self, addresses: Iterable[str], *, playing: bool) -> dict[str, Array]:
-        """What is taken off tensors whose change is watched, by the address it is watched by. Raises RunError."""
+    def befores(self, addresses: Iterable[str], *, again: bool) -> dict[str, Array]:
+        """What is taken off tensors whose change is watched, by the address it is watched by; see StepBefore."""
         bases = {a: base for a in addresses if (base := changing(a)) is not None}
-        found = self._before.find(self.run, bases.values(), again=not playing)
+        found = self._before.find(self.run, bases.values(), again=again)
         return {a: found[base] for a, base in bases.items() if base in found}
 
     def others(self, addresses: Iterable[str]) -> dict[str, Array]:

@@ -20,6 +20,7 @@ from app.session import Selection, Session
 from app.widgets.copying import REFUSED
 from engine.frames import Picture
 from engine.protocol import AskCell, AskWhole, Cell, Compare, WatchItem, Whole
+from engine.run import Run
 from engine.trainer import Trainer
 
 from panel_tools import Desk
@@ -308,3 +309,24 @@ def test_a_real_engine_tells_change_cell_and_whole_tensor_exactly(session: Sessi
         panel.controls.copy_numpy.trigger()
     assert np.array_equal(eval(clipboard(), {"np": np}), change)
     assert isinstance(panel._picture, Picture)
+
+
+def test_while_training_plays_a_change_is_told_rounded_and_follows(session: Session, qtbot: QtBot):
+    panel = shown_panel(qtbot, session)
+    panel.controls.change.trigger()
+    session.select("2.W", (3, 3))
+    texts: set[str] = set()
+    session.shown.connect(lambda _: texts.add(panel.cell_line.text()))
+    session.play()
+    qtbot.waitUntil(lambda: sum(t.startswith("ΔW[3, 3] = ≈ ") for t in texts) > 2, timeout=20_000)
+    with qtbot.waitSignal(session.whole_told, timeout=5000) as told:
+        panel.controls.copy_csv.trigger()
+    session.pause()
+    qtbot.waitUntil(lambda: not session.playing, timeout=5000)
+    event = told.args[0]
+    run = Run(session.recipe)
+    run.run_to(event.step - 1)
+    before = run.trainer.parameters["2.W"].astype(np.float64)
+    run.step()
+    change = np.frombuffer(event.data, event.dtype).reshape(event.shape)
+    assert np.array_equal(change, run.trainer.parameters["2.W"] - before)
