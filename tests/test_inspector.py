@@ -225,7 +225,7 @@ def test_while_playing_the_picture_follows_every_frame_and_the_texts_do_not(
     assert len(pictures) == 20
     assert len(texts) <= 4
     value = exact(float(desk.run.trainer.parameters["0.W"][0, 0]), "float32")
-    qtbot.waitUntil(lambda: panel.cell_line.text() == f"W[0, 0] = {value}", timeout=1000)
+    qtbot.waitUntil(lambda: panel.cell_line.text() == f"W[0, 0] = {value}", timeout=5000)
 
 
 @pytest.mark.parametrize("shape", [(7,), (5, 3), (4, 2, 3, 3)])
