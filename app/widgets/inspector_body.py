@@ -16,7 +16,7 @@ from app.widgets.tensor_view import TensorView
 
 GAP = 6  # pixels between the rows
 MARGINS = (11, 2, 11, 8)
-LEAST, AMPLE = 4.4, 6.0  # lines of text that the heatmap keeps beside the strip, and beside lines of text
+LEAST, AMPLE = 3.7, 6.0  # lines of text that the heatmap keeps beside the strip, and beside lines of text
 LARGE = 24  # lines of text each way, from which on the histogram is wide
 
 
