@@ -63,6 +63,7 @@ class Session(QObject):
     check_progressed = Signal(int, int)  # entries done, of how many
     checked = Signal(object)  # Checked
     cell_told = Signal(object)  # Cell
+    whole_told = Signal(object)  # Whole: every entry of a tensor
     entry_told = Signal(object)  # Entry: what the last check made of it
     swept = Signal(object)  # Sweep: a tensor's error against h
     paths_changed = Signal(object)  # Paths: forks, changes, keyframes
@@ -415,6 +416,10 @@ class Session(QObject):
         """Ask for the exact value of one entry; `cell_told` brings it."""
         self._link.send(protocol.AskCell(address, index))
 
+    def ask_whole(self, address: str) -> None:
+        """Ask for every entry of a tensor as it is shown; `whole_told` brings it."""
+        self._link.send(protocol.AskWhole(address))
+
     def ask_terms(self, address: str, index: tuple[int, ...]) -> None:
         """Ask what one entry is made of, here; `terms_told` brings it."""
         self._link.send(protocol.AskTerms(address, index))
@@ -574,6 +579,9 @@ class Session(QObject):
 
     def _on_cell(self, event: protocol.Cell) -> None:
         self.cell_told.emit(event)
+
+    def _on_whole(self, event: protocol.Whole) -> None:
+        self.whole_told.emit(event)
 
     def _on_entry(self, event: protocol.Entry) -> None:
         self.entry_told.emit(event)

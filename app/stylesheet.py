@@ -34,6 +34,7 @@ QLabel[role="bug"] {{ color: {t.bad_text}; font-weight: bold; }}
 QLabel[role="alert"] {{ background: {t.bad_text}; color: {t.panel}; font-weight: bold; border-radius: 4px;
     padding: 1px 8px; }}
 QToolButton[role="quiet"] {{ background: transparent; border: none; color: {t.muted}; padding: 0 4px; }}
+QToolButton[role="tool"] {{ padding: 2px 4px; }}
 QToolButton[role="quiet"]:hover {{ color: {t.text}; background: {t.lit}; }}
 QLabel[role="good"] {{ color: {t.good_text}; }}
 

@@ -23,13 +23,13 @@ from engine import protocol
 from engine.checks import Checks
 from engine.datasets.background import BackgroundFetch
 from engine.describe import describe, describe_live
-from engine.frames import Phase
+from engine.frames import Array, Phase, as_matrix
 from engine.kept_runs import KeptRuns
 from engine.keyframes import DEFAULT_BUDGET
 from engine.protocol import WatchItem
 from engine.recipe import Recipe, validated
 from engine.run import Run
-from engine.shared import FrameSlots, Packer, find_tensor
+from engine.shared import FrameSlots, Packer, shown_tensor
 from engine.spec import RecipeError
 from engine.subject import SubjectError
 from engine.timeline import RunError
@@ -137,6 +137,7 @@ class Host:
         self._told_at = 0.0
         self._runs = KeptRuns()
         self._travel = Travel(self._send, self._runs)
+        self._minus: dict[str, Array] | None = None  # what the last frame took off tensors, if it is of this position
         self._checks = Checks(self._send, self._be_busy)
         self._fetch: BackgroundFetch | None = None  # the download that `_waiting` waits for
         self._waiting: protocol.Use | None = None
@@ -259,7 +260,7 @@ class Host:
         """Go on with another run."""
         self._checks.drop()
         self._set_playing(False)
-        self._run = run
+        self._run, self._minus = run, None
         self._checks.forget()
         self._packer.forget_tensors()
         run.trainer.needs_input_gradient = True
@@ -292,6 +293,8 @@ class Host:
 
     def _on_step(self, command: protocol.Step) -> None:
         self._stand_still()
+        if command.what == "batch" and not command.back:
+            self._remember()
         try:
             self._travel.step(command)
         finally:
@@ -307,8 +310,13 @@ class Host:
         finally:
             self._arrived(checked=False)
 
+    def _remember(self) -> None:
+        """Keep what the next mini-batch will change, where its change is watched."""
+        self._travel.remember(item.address for item in self._watch)
+
     def _stand_still(self) -> None:
         assert self._run is not None
+        self._travel.forget()
         self._checks.drop()
         self._set_playing(False)
         self._run.trainer.needs_input_gradient = True
@@ -349,12 +357,13 @@ class Host:
         assert self._run is not None
         self._checks.drop()
         self._set_playing(False)
+        self._travel.forget()
         self._run.restart()
         self._checks.forget_live()
         self._arrived(checked=False)
 
     def _on_watch(self, command: protocol.Watch) -> None:
-        self._watch = command.items
+        self._watch, self._minus = command.items, None
         self._changed = self._run is not None
 
     def _on_taken(self, _: protocol.Taken) -> None:
@@ -362,10 +371,31 @@ class Host:
 
     def _on_askcell(self, command: protocol.AskCell) -> None:
         assert self._run is not None
-        array = find_tensor(self._run, self._checks.report, WatchItem(command.address))
-        inside = array is not None and len(command.index) == array.ndim
-        if inside and all(0 <= i < n for i, n in zip(command.index, array.shape, strict=True)):  # type: ignore[union-attr]
-            self._send(protocol.Cell(command.address, command.index, float(array[command.index])))  # type: ignore[index]
+        array, index = self._shown(command.address, again=not self._playing), command.index
+        if (
+            array is None
+            or len(index) != array.ndim
+            or not all(0 <= i < n for i, n in zip(index, array.shape, strict=True))
+        ):
+            return
+        matrix, row = as_matrix(array), index[0]
+        column = int(np.ravel_multi_index(index[1:], array.shape[1:])) if len(index) > 1 else 0
+        sums = float(matrix[row].sum(dtype=np.float64)), float(matrix[:, column].sum(dtype=np.float64))
+        self._send(protocol.Cell(command.address, index, float(array[index]), *sums))
+
+    def _on_askwhole(self, command: protocol.AskWhole) -> None:
+        assert self._run is not None
+        array = self._shown(command.address, again=True)
+        if array is not None:
+            step = self._run.recorder.here.step
+            data = np.ascontiguousarray(array).tobytes()
+            self._send(protocol.Whole(command.address, array.shape, array.dtype.name, data, step))
+
+    def _shown(self, address: str, *, again: bool) -> Array | None:
+        """A tensor as frames show it, less what is taken off it; `again`: even if a step must be computed again."""
+        assert self._run is not None
+        minus = self._minus if self._minus is not None else self._taken_off((address,), again=again)[0]
+        return shown_tensor(self._run, self._checks.report, WatchItem(address), minus)
 
     def _on_check(self, command: protocol.Check) -> None:
         assert self._run is not None
@@ -421,6 +451,8 @@ class Host:
     def _step_once(self, for_picture: bool) -> None:
         """The rest of the mini-batch; `for_picture`: back to the data itself, which only the screen wants."""
         assert self._run is not None
+        if for_picture:
+            self._remember()
         self._run.trainer.needs_input_gradient = for_picture
         self._run.compute()
         if self._travel.tell_hit():
@@ -479,6 +511,7 @@ class Host:
         return math.inf if self._goal is None else self._goal - self._run.recorder.whole_steps
 
     def _moved(self) -> None:
+        self._minus = None
         self._changed = self._unsaved = True
 
     def _rest(self) -> None:
@@ -507,22 +540,27 @@ class Host:
         assert self._run is not None
         start = time.perf_counter()
         run, travel = self._run, self._travel
-        minus = {}
-        if not self._playing:
-            try:
-                minus = travel.others(item.address for item in self._watch)
-            except RunError as error:
-                self._fail(str(error))
-        event = self._packer.pack(
-            run, self._checks.report, self._watch, self._playing, self._checks.take_live(), travel.timelines, minus
-        )
+        minus: dict[str, Array] = {}
+        others = False
+        try:
+            minus, others = self._taken_off(tuple(item.address for item in self._watch), again=not self._playing)
+        except RunError as error:
+            self._fail(str(error))
+        self._minus = minus
+        report, live = self._checks.report, self._checks.take_live()
+        event = self._packer.pack(run, report, self._watch, self._playing, live, travel.timelines, minus)
         self._credit = False
         self._changed = self._packer.is_behind(travel.timelines)
-        compared = travel.number(travel.compared) if minus and travel.compared is not None else -1
+        compared = travel.number(travel.compared) if others and travel.compared is not None else -1
         self._send(msgspec.structs.replace(event, fork=travel.number(run.path), compared=compared))
         self._packed_at = time.perf_counter()
         taken = self._packed_at - start - self._packer.beliefs.spent  # which has its own share of the time
         self._pack_cost += 0.2 * (min(taken, 4 * self._pack_cost) - self._pack_cost) if self._pack_cost else taken
+
+    def _taken_off(self, addresses: tuple[str, ...], *, again: bool) -> tuple[dict[str, Array], bool]:
+        """What is taken off tensors here: a fork's, or those of the step before; and whether there is a fork."""
+        others = {} if self._playing else self._travel.others(addresses)
+        return others | self._travel.befores(addresses, again=again), bool(others)
 
     # --- the gradient check -------------------------------------------------------------------
 

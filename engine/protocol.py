@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any, Literal, TypeAlias
 
@@ -161,7 +162,7 @@ class SetBudget(Message, frozen=True):
 
 
 class WatchItem(msgspec.Struct, frozen=True):
-    """One tensor wanted in frames, in at most rows × columns cells.
+    """One tensor wanted in frames, in at most rows × columns cells; "0.change_W": what a step changed in "0.W".
 
     `may_wait`: while a run plays it need not be in every frame.
     """
@@ -187,6 +188,12 @@ class AskCell(Message, frozen=True):
 
     address: str
     index: tuple[int, ...]
+
+
+class AskWhole(Message, frozen=True):
+    """Ask for every entry of a tensor, as it is shown and as the engine holds it."""
+
+    address: str
 
 
 class AskTerms(Message, frozen=True):
@@ -455,11 +462,23 @@ class Terms(Message, frozen=True):
 
 
 class Cell(Message, frozen=True):
-    """The exact value of one entry, as the engine holds it."""
+    """The exact value of one entry of a tensor as it is shown, and the sums of its row and column as a matrix."""
 
     address: str
     index: tuple[int, ...]
     value: float
+    row_sum: float = math.nan
+    column_sum: float = math.nan
+
+
+class Whole(Message, frozen=True):
+    """Every entry of a tensor as it is shown: the bytes of an array of this type and shape, row by row."""
+
+    address: str
+    shape: tuple[int, ...]
+    dtype: str
+    data: bytes
+    step: int
 
 
 class CheckProgress(Message, frozen=True):
@@ -547,14 +566,14 @@ class Pong(Message, frozen=True):
     where: str = ""  # such as "homework.py, line 12"
 
 
-Asked: TypeAlias = Watch | Taken | AskCell | AskEntry | AskSweep | AskTerms | Ping
+Asked: TypeAlias = Watch | Taken | AskCell | AskWhole | AskEntry | AskSweep | AskTerms | Ping
 Done: TypeAlias = Step | Play | Pause | Restart | Check | CancelCheck | CheckLive
 Broken: TypeAlias = AddBreak | EnableBreak | RemoveBreak | KeepBreaks
 Forked: TypeAlias = EditCell | MakeFork | Switch | RenameFork | DropFork | Compare
 Travelled: TypeAlias = StepTo | Seek | SetBudget | Forked | Broken
 Command: TypeAlias = Use | Trust | Reload | CancelFetch | Done | Travelled | Asked | Quit
 Told: TypeAlias = Ready | Busy | Fetching | FetchEnded | Refused | Failed | Playing | Pong
-Placed: TypeAlias = FrameReady | Paths | Breaks | Stopped | Terms | Cell | Saved
+Placed: TypeAlias = FrameReady | Paths | Breaks | Stopped | Terms | Cell | Whole | Saved
 Event: TypeAlias = Told | Built | Adopted | Placed | CheckProgress | Checked | Entry | Sweep
 
 encode = msgspec.msgpack.Encoder().encode

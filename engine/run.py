@@ -291,15 +291,28 @@ class Run:
 
     def tensors_of(self, name: str, addresses: Iterable[str]) -> dict[str, Array]:
         """Tensors of another fork at the present position, as copies; we stay where we are. Raises RunError."""
-        fork, path, here = self._fork(name), self.recorder.path, self.recorder.here
+        fork, here = self._fork(name), self.recorder.here
         _ = self.recorder.tip
         if here > fork.tip:
             raise RunError(
                 f"the fork {name!r} has been computed up to step {fork.tip.step:,} only; run it further first"
             )
+        return self._elsewhere(fork, here, addresses)
+
+    def tensors_at(self, position: Position, addresses: Iterable[str]) -> dict[str, Array]:
+        """Tensors at an earlier position of this path, as copies; we stay where we are."""
+        infos, origin = self.trainer.tensor_infos, self.path.origin
+        at = origin if position.step == origin.step else position
+        number = at.phase if at > origin else -1
+        there = [a for a in addresses if a in infos and infos[a].made_by <= number]
+        return self._elsewhere(self.path, at, there) if there else {}
+
+    def _elsewhere(self, fork: Fork, position: Position, addresses: Iterable[str]) -> dict[str, Array]:
+        """Tensors at a position of a fork, as copies; then be where we were."""
+        path, here = self.recorder.path, self.recorder.here
         try:
             self.recorder.path = fork
-            self.recorder.go(here, afresh=True)
+            self.recorder.go(position, afresh=True)
             found = {address: self.trainer.tensor(address) for address in addresses}
             return {address: np.copy(array) for address, array in found.items() if array is not None}
         finally:

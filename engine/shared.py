@@ -18,6 +18,7 @@ from engine.frames import Frame, Phase, Picture, Position, as_matrix, reduce_ext
 from engine.gradcheck import Report
 from engine.protocol import FrameReady, LiveChecked, Packed, WatchItem
 from engine.run import Run
+from engine.step_before import changing
 from engine.tensorcheck import TensorReport
 from engine.timeline import Timeline
 
@@ -151,17 +152,17 @@ class Packer:
             if is_belief(item.address):
                 array = self.beliefs.tensor(run.trainer, item.address, item.rows)
             else:
-                array = find_tensor(run, report, item)
+                array = shown_tensor(run, report, item, minus)
             if array is None:
                 continue
             with np.errstate(all="ignore"):
-                matrix = as_matrix(array - minus[item.address] if item.address in minus else array)
+                matrix = as_matrix(array)
                 if item.address not in PLANE and not is_belief(item.address):  # those come in the size asked for
                     matrix = reduce_extremes(matrix, item.rows, item.columns, holes=of_a_check(item.address))
                 if offset + matrix.size * 4 > SLOT_BYTES:
                     break
                 self._slots.view(slot, offset, matrix.shape, np.float32)[...] = within_float32(matrix)
-            info = infos.get(item.address)
+            info = infos.get(changing(item.address) or item.address)
             computed = info is None or info.made_by <= now
             packed.append(Packed(item.address, offset, len(matrix), matrix.shape[1], array.shape, computed))
             self._written.add(item)
@@ -240,6 +241,22 @@ def _carried(addresses: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         if role in kinds and place != "loss" and (role != "grad_x" or "." in place):
             found[f"{kinds[role]}.{place}"] = address
     return tuple(found.items())
+
+
+def shown_tensor(
+    run: Run, report: Report | None, item: WatchItem, minus: Mapping[str, NDArray[Any]]
+) -> NDArray[Any] | None:
+    """The tensor at an address as frames show it: less what is taken off it, then in float64. None where it is not."""
+    changed = changing(item.address)
+    if changed is not None and item.address not in minus:
+        return None
+    array = find_tensor(run, report, WatchItem(changed) if changed else item)
+    if array is None or item.address not in minus:
+        return array
+    if array.shape != minus[item.address].shape:  # the last mini-batch of an epoch may be smaller
+        return None
+    with np.errstate(all="ignore"):
+        return np.asarray(np.subtract(array, minus[item.address], dtype=np.float64))
 
 
 def find_tensor(run: Run, report: Report | None, item: WatchItem) -> NDArray[Any] | None:

@@ -17,6 +17,7 @@ from engine.livecheck import LiveCheck
 from engine.protocol import BreakInfo, ChangeInfo, ForkInfo
 from engine.recipe import Recipe, differences
 from engine.run import Run
+from engine.step_before import StepBefore, changing
 from engine.timeline import RunError, Timeline
 from engine.trainer import Trainer
 
@@ -36,10 +37,12 @@ class Travel:
         self._numbers: dict[Fork, int] = {}
         self._told: protocol.Paths | None = None
         self.compared: Fork | None = None
+        self._before = StepBefore()
 
     def open(self, run: Run) -> None:
         """Another run stands; breakpoints go on with it."""
         self.run = run
+        self._before.forget()
         self._live = LiveCheck(1)
         self.compared = None
         run.live_check = self._wrong_gradient
@@ -128,6 +131,20 @@ class Travel:
     def timelines(self) -> dict[int, Timeline]:
         """The scalars of every fork by its number, those of a fork's past before its own."""
         return {self.number(fork): fork.history for run in self.runs for fork in run.forks.values()}
+
+    def remember(self, addresses: Iterable[str]) -> None:
+        """A mini-batch is about to be computed: keep the tensors whose change is watched."""
+        self._before.remember(self.run, [base for a in addresses if (base := changing(a)) is not None])
+
+    def forget(self) -> None:
+        """The run goes elsewhere in time, or is changed."""
+        self._before.forget()
+
+    def befores(self, addresses: Iterable[str], *, again: bool) -> dict[str, Array]:
+        """What is taken off tensors whose change is watched, by the address it is watched by; see StepBefore."""
+        bases = {a: base for a in addresses if (base := changing(a)) is not None}
+        found = self._before.find(self.run, bases.values(), again=again)
+        return {a: found[base] for a, base in bases.items() if base in found}
 
     def others(self, addresses: Iterable[str]) -> dict[str, Array]:
         """The tensors of the fork that is compared with, at the present position; none where nothing is compared."""

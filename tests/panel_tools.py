@@ -18,7 +18,8 @@ from engine.frames import Frame, Picture, as_matrix, reduce_extremes
 from engine.protocol import Command, LiveChecked
 from engine.recipe import Recipe
 from engine.run import Run
-from engine.shared import carried, find_tensor
+from engine.shared import carried, shown_tensor
+from engine.step_before import StepBefore, changing
 
 DIGITS = {
     "data": {"kind": "digits"},
@@ -108,21 +109,24 @@ class Desk:
         """What the panels watch, packed as the engine packs it."""
         trainer, found = self.run.trainer, {}
         self.beliefs.begin(trainer, self.session.playing)
-        for items in self.session._watched.values():
-            for item in items:
-                place, _, role = item.address.partition(".")
-                if is_belief(item.address):
-                    believed = self.beliefs.tensor(trainer, item.address, item.rows)
-                    if believed is not None:
-                        found[item.address] = Picture(as_matrix(believed).astype(np.float32), believed.shape, True)
-                    continue
-                array = replaced.get(f"{role}{place}", find_tensor(self.run, self.report, item))
-                if array is None:
-                    continue
-                info = trainer.tensor_infos.get(item.address)
-                computed = info is None or info.made_by <= trainer.position.phase
-                matrix = reduce_extremes(as_matrix(np.asarray(array)), item.rows, item.columns)
-                found[item.address] = Picture(matrix.astype(np.float32), array.shape, computed)
+        items = [item for items in self.session._watched.values() for item in items]
+        changed = {item.address: base for item in items if (base := changing(item.address)) is not None}
+        before = StepBefore().find(self.run, changed.values(), again=True)
+        minus = {address: before[base] for address, base in changed.items() if base in before}
+        for item in items:
+            place, _, role = item.address.partition(".")
+            if is_belief(item.address):
+                believed = self.beliefs.tensor(trainer, item.address, item.rows)
+                if believed is not None:
+                    found[item.address] = Picture(as_matrix(believed).astype(np.float32), believed.shape, True)
+                continue
+            array = replaced.get(f"{role}{place}", shown_tensor(self.run, self.report, item, minus))
+            if array is None:
+                continue
+            info = trainer.tensor_infos.get(changing(item.address) or item.address)
+            computed = info is None or info.made_by <= trainer.position.phase
+            matrix = reduce_extremes(as_matrix(np.asarray(array)), item.rows, item.columns)
+            found[item.address] = Picture(matrix.astype(np.float32), array.shape, computed)
         return found
 
     def sent(self, kind: type[Any]) -> list[Any]:

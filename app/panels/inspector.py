@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from typing import ClassVar, Literal
 
-import numpy as np
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app import theme as themes
+from app.cell_reading import CellReading, Shown
+from app.inspector_commands import InspectorCommands
 from app.panel import Panel
 from app.session import Selection, Session
-from app.widgets.cell_editor import CellEditor
-from app.widgets.facts import Facts
-from app.widgets.flow_rulers import SteadyLimit, decade_limit, extreme, log_ruler
-from app.widgets.noticed_heatmap import NoticedHeatmap
-from app.widgets.numbers import NONE, count, exact, signed
-from app.widgets.picture import Ruler
-from app.widgets.ruler_bar import RulerBar
-from app.widgets.tensor_box import TensorBox
-from app.widgets.tensor_text import across, cell_of, drawn_shape, formula, index_at, is_gradient, shape_text
+from app.widgets.inspector_body import InspectorBody
+from app.widgets.inspector_tools import InspectorTools
+from app.widgets.numbers import count
+from app.widgets.tensor_numbers import percentiles, sample
+from app.widgets.tensor_text import cell_of, formula, is_gradient
+from app.widgets.tensor_view import SteadyRuler, watched
 from app.widgets.throttle import Throttle
 from engine.frames import Frame, Picture
-from engine.protocol import Built, Cell, WatchItem
+from engine.protocol import Built, Paths, WatchItem
 
-FINEST = 512  # cells each way that are watched
-STRIP = 72  # pixels: the height of a vector
 TEXTS = 10.0  # a second while playing: oftener nobody reads
-ANSWER_WITHIN = 0.5  # seconds; a question not answered by then is asked again
-POINT_HERE = "point at a cell to read it, double click to change it"
 NOT_YET = "not computed yet in this mini-batch"
-
-
-def linear_limit() -> SteadyLimit:
-    """Finer than that of a small tile: here the colours are to be told apart."""
-    return SteadyLimit((1, 2, 3, 4, 5, 6, 8), low=0.4)
+NO_CHANGE = "there is no mini-batch of this size before it to compare with"
+CHANGE_AT_REST = "the difference is shown when paused"
 
 
 class InspectorPanel(Panel):
@@ -51,59 +40,69 @@ class InspectorPanel(Panel):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.box = TensorBox(self)
-        self.view = NoticedHeatmap(self, name="the chosen tensor")
-        self.bar = RulerBar(self)
-        self.cell_line = _line("value of the cell")
-        self.facts = Facts(("min", "max", "mean", "norm"), self)
-        self.editor = CellEditor(self)
-        self._edited: Selection | None = None  # the cell that the editor is open for
-        self.formula_line = _line("formula")
-        themes.mark(self.formula_line, "muted")
-        self._lay_out()
+        self.tools = self.controls = InspectorTools(self)
+        self.box = self.controls.box
+        self.reading = CellReading(session, self)
+        self.cell_line, self.sums_line, self.editor = self.reading.line, self.reading.sums, self.reading.editor
+        self.body = body = InspectorBody(self.cell_line, self.editor, self.sums_line, self)
+        self.view, self.bar, self.strip = body.view, body.bar, body.strip
+        self.facts, self.formula_line = body.facts, body.formula_line
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(body)
         self._picture: Picture | None = None
         self._pointed: tuple[int, int] | None = None
-        self._asked: tuple[Selection, float] | None = None
-        self._told: Cell | None = None
         self._status = ""
-        self._limit = linear_limit()
+        self._shown: object = None  # what was watched, and the fork compared with, when the picture was begun
+        self._ruler = SteadyRuler(log=False)
+        self._fork = session.fork
         self._throttle = Throttle(self._tell, self, TEXTS)
-        self.box.activated.connect(self._on_box)
-        self.view.hovered.connect(self._on_hovered)
-        self.view.left.connect(self._on_left)
-        self.view.clicked.connect(self._on_clicked)
-        session.selected.connect(self._on_selected)
-        session.cell_told.connect(self._on_cell_told)
-        session.hinted.connect(self._on_hinted)
-        self.view.opened.connect(self._open_editor)
-        self.editor.entered.connect(self._on_entered)
-        self.editor.problem.connect(lambda text: session.said.emit(text, True))
-        self.editor.closed.connect(lambda: self.cell_line.show())
+        self._commands = InspectorCommands(session, self.controls, self.reading, self.view)
+        self._connect()
 
-    def _lay_out(self) -> None:
-        column = QVBoxLayout(self)
-        column.setContentsMargins(11, 2, 11, 8)
-        column.setSpacing(6)
-        row = QHBoxLayout()
-        row.setSpacing(8)
-        row.addWidget(self.view, 1)
-        row.addWidget(self.bar)
-        column.addWidget(self.box)
-        column.addLayout(row, 1)
-        for widget in (self.cell_line, self.editor, self.facts, self.formula_line):
-            column.addWidget(widget)
-        self.view.setMinimumSize(80, 40)
+    def _connect(self) -> None:
+        session, controls, view = self.session, self.controls, self.view
+        self.box.activated.connect(self._on_box)
+        view.hovered.connect(self._on_hovered)
+        view.left.connect(self._on_left)
+        view.clicked.connect(self._on_clicked)
+        view.opened.connect(self._open_editor)
+        controls.pictures.toggled.connect(self._again)
+        controls.change.toggled.connect(self._on_selected)
+        self.strip.pointed.connect(session.point)
+        self.strip.clicked.connect(session.seek)
+        self.reading.entered.connect(self.view.setFocus)
+        self.reading.renewed.connect(lambda: self._tell_cell(ask=False))
+        session.selected.connect(self._on_selected)
+        session.hinted.connect(self._on_hinted)
+        session.paths_changed.connect(self._on_paths)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A narrow title bar has no room for switches."""
+        super().resizeEvent(event)
+        self.controls.set_width(self.width())
 
     # --- what is looked at --------------------------------------------------------------------
 
-    def wanted(self) -> tuple[WatchItem, ...]:
-        """The chosen tensor, finely."""
+    @property
+    def _address(self) -> str:
+        """What is watched: the chosen tensor, or its change; "" for nothing."""
         selection = self.session.selection
-        return (WatchItem(selection.address, FINEST, FINEST),) if selection else ()
+        if selection is None:
+            return ""
+        place, _, role = selection.address.partition(".")
+        return f"{place}.change_{role}" if self.controls.change.isChecked() else selection.address
+
+    def wanted(self) -> tuple[WatchItem, ...]:
+        """The chosen tensor: whole, or where it is large as finely as a screen shows."""
+        selection, network = self.session.selection, self.session.network
+        info = network.tensors.get(selection.address) if selection is not None and network is not None else None
+        return (watched(self._address, info.shape),) if info is not None else ()
 
     def build(self, network: Built) -> None:
         """The tensors of this network to choose from."""
         self.box.fill(network)
+        self._shown = None
         self._look_at_selection()
 
     def retell(self, network: Built) -> None:
@@ -113,24 +112,35 @@ class InspectorPanel(Panel):
             self.box.choose(self.session.selection.address)
             self._tell_formula(network, self.session.selection.address)
 
-    def _on_selected(self, _: Selection) -> None:
+    def _on_selected(self, *_: object) -> None:
         self._look_at_selection()
         self.rewatch()
+        self._again()
+
+    def _again(self, *_: object) -> None:
+        """Draw the frame that is shown once more."""
         if self.session.frame is not None and self.seen:
             self.draw(self.session.frame)
 
     def _look_at_selection(self) -> None:
-        """Begin anew with another tensor, or with another cell of it."""
+        """Another tensor or its change, or another cell of it."""
+        self.reading.forget_question()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin anew, where the tensor or what is taken off it is another one than before."""
         selection, network = self.session.selection, self.session.network
-        if selection is None or network is None:
+        what = self._address, self.session.compared
+        if selection is None or network is None or self._shown == what:
             return
-        if self.box.currentData() != selection.address:
-            self.box.choose(selection.address)
-            self._picture, self._pointed, self._told = None, None, None
-            self._limit = decade_limit() if is_gradient(selection.address) else linear_limit()
-            self.view.setAccessibleName(f"tensor {selection.address}")
-            self._tell_formula(network, selection.address)
-        self._asked = None
+        address, self._shown = selection.address, what
+        self.box.choose(address)
+        self._picture, self._pointed = None, None
+        self._ruler = SteadyRuler(log=is_gradient(address))
+        self.strip.course.clear()
+        self.controls.offer_pictures(self.view.expect(network, address))
+        self.view.setAccessibleName(f"tensor {address}")
+        self._tell_formula(network, address)
 
     def _tell_formula(self, network: Built, address: str) -> None:
         text = formula(network, address)
@@ -142,6 +152,14 @@ class InspectorPanel(Panel):
         if address:
             self.session.select(address)
 
+    def _on_paths(self, _: Paths) -> None:
+        """On another path the steps seen before it left are still true."""
+        session = self.session
+        if session.fork != self._fork and session.paths is not None:
+            here = next((f for f in session.paths.forks if f.number == session.fork), None)
+            self.strip.course.truncate(here.shared if here is not None and here.parent == self._fork else 0)
+            self._fork = session.fork
+
     # --- the picture --------------------------------------------------------------------------
 
     def draw(self, frame: Frame) -> None:
@@ -149,35 +167,48 @@ class InspectorPanel(Panel):
         selection, network = self.session.selection, self.session.network
         if selection is None or network is None:
             return
-        picture = frame.tensors.get(selection.address)
+        self._begin()
+        picture = frame.tensors.get(self._address)
         info = network.tensors.get(selection.address)
         early = info is not None and info.made_by > frame.position.phase
         if picture is None or early or not picture.computed:
             self._picture = None
-            self.view.explain(NOT_YET if early or picture is not None else "")
+            self.view.explain(NOT_YET if early or picture is not None else self._why_nothing())
             self.bar.show_ruler(None)
         else:
-            self._show(picture)
-        shape = picture.shape if picture is not None else info.shape if info is not None else ()
-        self._say_status(f"{selection.address} {shape_text(shape)}")
+            self._show(picture, frame.step)
         self._throttle.ask(at_once=not self.session.playing)
 
-    def _show(self, picture: Picture) -> None:
+    def _why_nothing(self) -> str:
+        """Where a frame brings no change of the tensor."""
+        if not self.controls.change.isChecked():
+            return ""
+        return CHANGE_AT_REST if self.session.playing else NO_CHANGE
+
+    def _show(self, picture: Picture, step: int) -> None:
         self._picture = picture
         selection = self.session.selection
         assert selection is not None
-        ruler = self._ruler(selection.address, extreme(picture.values))
-        shape = drawn_shape(picture.shape)
-        self.view.setMaximumHeight(STRIP if shape[0] == 1 else 16777215)
-        self.view.mark(cell_of(picture.shape, selection.index) if selection.index is not None else None)
-        self.view.show_values(across(picture.values, picture.shape), ruler, shape)
+        entries = sample(picture.values)
+        ruler = self._ruler.follow(picture.values, entries)
+        self.view.show_picture(picture, ruler, as_pictures=self.controls.pictures.isChecked())
+        self.view.mark_entry(selection.index)
         self.bar.show_ruler(ruler)
+        if picture.whole:
+            self.strip.course.note(step, percentiles(entries))
 
-    def _ruler(self, address: str, size: float) -> Ruler:
-        limit = self._limit.follow(size)
-        return log_ruler(limit) if is_gradient(address) else Ruler("linear", limit)
+    def _difference(self) -> str:
+        """What is taken off the values; "" for nothing."""
+        fork, change = self.session.compared, self.controls.change.isChecked()
+        name = dict(self.session.path_names).get(fork, "a fork") if fork is not None and not change else ""
+        return "Δ to the step before" if change else f"▲ less {name}" if name else ""
 
-    def _say_status(self, text: str) -> None:
+    def _say_status(self) -> None:
+        """What the colours are, where they are not the values; and how much lies beyond them."""
+        found, ruler = self.bar.counted, self.bar.ruler
+        outside = found.below + found.above if found is not None else 0
+        beyond = f"{count(outside)} beyond {ruler.label}" if outside and ruler is not None else ""
+        text = " · ".join(filter(None, (self._difference(), beyond)))
         if text != self._status:
             self._status = text
             self.status_changed.emit(text)
@@ -189,58 +220,54 @@ class InspectorPanel(Panel):
     # --- numbers ------------------------------------------------------------------------------
 
     def _tell(self) -> None:
-        """Histogram, statistics and the cell's value."""
-        picture = self._picture
-        if picture is None:
-            self.bar.show_counts(None)
-            self.facts.show_values((NONE,) * 4)
-        else:
-            self.bar.show_counts(picture.values if picture.whole else None)
-            self._tell_facts(picture)
+        """Histogram, statistics, the course over the steps and the cell's value."""
+        picture, frame = self._picture, self.session.frame
+        whole = picture.values if picture is not None and picture.whole else None
+        self.bar.show_counts(whole, every=not self.session.playing)
+        self.facts.show_picture(picture)
+        self.strip.show_course(self.bar.ruler, frame.step if frame is not None else None)
+        self._say_status()
         self._tell_cell(ask=True)
 
-    def _tell_facts(self, picture: Picture) -> None:
-        """Of a reduced picture least and greatest hold, the rest would be of a choice of entries."""
-        values = picture.values
-        finite = np.isfinite(values)
-        if not finite.all():
-            self._alarm(picture, finite)
-            return
-        texts = [signed(float(values.min())), signed(float(values.max()))]
-        if picture.whole:
-            wide = values.astype(np.float64).ravel()
-            texts += [signed(float(wide.mean())), signed(float(np.sqrt(np.dot(wide, wide)))).removeprefix("+")]
-        else:
-            texts += [NONE, NONE]
-        self.facts.show_values(tuple(texts))
-        self.facts.setToolTip(
-            "" if picture.whole else "mean and norm only of tensors up to 512×512, which are shown whole"
-        )
+    def _tell_cell(self, ask: bool) -> None:
+        chosen, self._commands.shown = self._chosen(), self._what()
+        self.reading.tell(self._commands.shown, chosen.index if chosen is not None else None, ask=ask)
 
-    def _alarm(self, picture: Picture, finite: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> None:
-        """Say loudly what is no number."""
-        values = picture.values
-        undefined = int(np.isnan(values).sum())
-        infinite = values.size - int(finite.sum()) - undefined
-        parts = [f"{count(n)} {word}" for n, word in ((undefined, "NaN"), (infinite, "infinite")) if n]
-        of = f"of {count(values.size)} entries" if picture.whole else f"of {count(values.size)} cells"
-        rest = values[finite]
-        said = (
-            f"the others from {signed(float(rest.min())).strip()} to {signed(float(rest.max())).strip()}"
-            if rest.size
-            else ""
-        )
-        self.facts.show_alarm(f"⚠ {' and '.join(parts)} {of}", said or "no number is left")
+    def _what(self) -> Shown | None:
+        """What is shown; None where there is nothing."""
+        picture, network, selection = self._picture, self.session.network, self.session.selection
+        if picture is None or network is None or selection is None:
+            return None
+        role = selection.address.partition(".")[2]
+        name = f"Δ{role}" if self.controls.change.isChecked() else role
+        told = f"{text}: " if (text := self._difference()) else ""
+        return Shown(picture, self._address, name, "float64" if told else network.recipe.dtype, told)
 
     # --- one cell -----------------------------------------------------------------------------
+
+    def _entry(self, row: int, column: int) -> Selection | None:
+        """The entry drawn in a cell; None where nothing is shown, and between two pictures."""
+        selection = self.session.selection
+        index = self.view.sheet.index_at(row, column) if self._picture is not None else None
+        return Selection(selection.address, index) if selection is not None and index is not None else None
+
+    def _chosen(self) -> Selection | None:
+        """The entry under the pointer, else the one that was clicked."""
+        selection, picture = self.session.selection, self._picture
+        if selection is None or picture is None:
+            return None
+        pointed = self._entry(*self._pointed) if self._pointed is not None else None
+        if pointed is not None:
+            return pointed
+        inside = selection.index is not None and cell_of(picture.shape, selection.index) is not None
+        return selection if inside else None
 
     def _on_hovered(self, row: int, column: int) -> None:
         cell = (row, column)
         moved, self._pointed = cell != self._pointed, cell
-        pointed = self._chosen()
-        if moved and pointed is not None and not self.session.playing:
-            self.session.hint((pointed,))
+        pointed = self._entry(row, column)
         if moved and not self.session.playing:
+            self.session.hint((pointed,) if pointed is not None else ())
             self._tell_cell(ask=True)
         elif moved:
             self._throttle.ask()
@@ -251,96 +278,20 @@ class InspectorPanel(Panel):
         self._tell_cell(ask=True)
 
     def _on_clicked(self, row: int, column: int) -> None:
-        if self._picture is not None and self.session.selection is not None:
-            self.session.select(self.session.selection.address, index_at(self._picture.shape, row, column))
+        entry = self._entry(row, column)
+        if entry is not None:
+            self.session.select(entry.address, entry.index)
 
     def _on_hinted(self, cells: tuple[Selection, ...]) -> None:
         """Ring the cells that lie in the tensor shown."""
-        selection, picture = self.session.selection, self._picture
-        if selection is None or picture is None or self._pointed is not None:
+        selection = self.session.selection
+        if selection is None or self._picture is None or self._pointed is not None:
             self.view.hint(())
-            return
-        here = [
-            cell_of(picture.shape, c.index) for c in cells if c.index is not None and c.address == selection.address
-        ]
-        self.view.hint(tuple(cell for cell in here if cell is not None))
-
-    # --- editing ------------------------------------------------------------------------------
+        else:
+            self.view.hint_entries([c.index for c in cells if c.index is not None and c.address == selection.address])
 
     def _open_editor(self, row: int, column: int) -> None:
-        """Type over a cell; whether it may be is the engine's to say."""
-        selection, picture = self.session.selection, self._picture
-        if selection is None or picture is None:
-            return
-        self._pointed = None
-        self._edited = Selection(selection.address, index_at(picture.shape, row, column))
-        shown = self.cell_line.text().rpartition("= ")[2]
-        self.cell_line.hide()
-        self.editor.open("" if shown == "…" else shown)
-
-    def _on_entered(self, value: float) -> None:
-        cell = self._edited
-        if cell is not None and cell.index is not None:
-            self.session.edit(cell.address, cell.index, value)
-        self.view.setFocus()
-
-    def _on_cell_told(self, cell: Cell) -> None:
-        self._told, self._asked = cell, None
-        self._tell_cell(ask=False)
-
-    def _chosen(self) -> Selection | None:
-        """The entry under the pointer, else the one that was clicked."""
-        selection, picture = self.session.selection, self._picture
-        if selection is None or picture is None:
-            return None
-        if self._pointed is not None:
-            return Selection(selection.address, index_at(picture.shape, *self._pointed))
-        inside = selection.index is not None and cell_of(picture.shape, selection.index) is not None
-        return selection if inside else None
-
-    def _tell_cell(self, ask: bool) -> None:
-        """The chosen entry's value: from the picture where that is exact, else as the engine tells it."""
-        chosen, picture, network = self._chosen(), self._picture, self.session.network
-        if chosen is None or picture is None or network is None or chosen.index is None:
-            _say(self.cell_line, POINT_HERE if picture is not None else "", quiet=True)
-            return
-        cell = cell_of(picture.shape, chosen.index)
-        dtype = network.recipe.dtype
-        if picture.whole and dtype == "float32" and cell is not None:
-            value: float | None = float(across(picture.values, picture.shape)[cell])
-        else:
-            told = self._told
-            value = told.value if told is not None and Selection(told.address, told.index) == chosen else None
-            if ask:
-                self._ask(chosen)
-        role, place = chosen.address.partition(".")[2], ", ".join(map(str, chosen.index))
-        _say(self.cell_line, f"{role}[{place}] = {exact(value, dtype) if value is not None else '…'}", quiet=False)
-
-    def _ask(self, chosen: Selection) -> None:
-        """One question at a time."""
-        now = time.monotonic()
-        if self._asked is None or now - self._asked[1] > ANSWER_WITHIN:
-            assert chosen.index is not None
-            self._asked = chosen, now
-            self.session.ask_cell(chosen.address, chosen.index)
-
-
-def _say(label: QLabel, text: str, *, quiet: bool) -> None:
-    """Text on a line, muted or not."""
-    label.setText(text)
-    role: Literal["muted", "strong"] = "muted" if quiet else "strong"
-    if label.property("role") != role:
-        label.setProperty("role", role)  # "strong" has no rule of its own: the plain look
-        label.style().unpolish(label)
-        label.style().polish(label)
-
-
-def _line(name: str) -> QLabel:
-    """One line of text that never moves its neighbours."""
-    label = QLabel()
-    label.setAccessibleName(name)
-    label.setFont(themes.tabular(label.font()))
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    return label
+        entry = self._entry(row, column)
+        if entry is not None:
+            self._pointed = None
+            self.reading.open_editor(entry, differs=bool(self._difference()))

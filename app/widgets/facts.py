@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent
+from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPaintEvent
 from PySide6.QtWidgets import QApplication, QSizePolicy, QWidget
 
 from app import theme as themes
+
+GAP = 6  # pixels between two numbers
+LARGE, SMALL = 0.9, 0.65  # of the application's size, figures are drawn
 
 
 class Facts(QWidget):
@@ -66,10 +71,23 @@ class Facts(QWidget):
         width = self.width() / len(self._names)
         small = themes.tabular(self.font())
         small.setPointSizeF(small.pointSizeF() * 0.9)
-        for place, (name, value) in enumerate(zip(self._names, self._values, strict=True)):
+        texts, figures = self._fitting(width - GAP)
+        for place, (name, value) in enumerate(zip(self._names, texts, strict=True)):
             painter.setFont(small)
             painter.setPen(theme.color("muted"))
             painter.drawText(QRectF(place * width, 0, width, line), Qt.AlignmentFlag.AlignVCenter, name)
-            painter.setFont(themes.mono_font(0.9))
+            painter.setFont(figures)
             painter.setPen(theme.color("text"))
             painter.drawText(QRectF(place * width, line, width, line), Qt.AlignmentFlag.AlignVCenter, value)
+
+    def _fitting(self, width: float) -> tuple[tuple[str, ...], QFont]:
+        """Texts and a font in which each keeps to its place: shorter exponents first, then smaller figures."""
+        font = themes.mono_font(LARGE)
+        one = QFontMetricsF(font).horizontalAdvance("0")
+        texts = self._values
+        if max(map(len, texts)) * one > width:
+            texts = tuple(re.sub(r"e([+-])0", r"e\1", text) for text in texts)
+        longest = max(map(len, texts)) * one
+        if longest > width:
+            font = themes.mono_font(max(LARGE * width / longest, SMALL))
+        return texts, font
