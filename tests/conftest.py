@@ -117,7 +117,8 @@ def window(link: EngineLink, digits: Recipe, settings: QSettings, qtbot: QtBot, 
     qtbot.addWidget(window)
     with qtbot.waitSignal(session.shown, timeout=10_000):
         window.show()
-    qtbot.wait(100)  # for the panels that are made after the first frame, and what they ask for
+    qtbot.waitUntil(lambda: len(window.panels) == len(window.docks) + 1)  # some are made after the first frame
+    qtbot.wait(100)  # for what they ask for
     yield window
     window.close()
     appearance.deleteLater()

@@ -39,6 +39,8 @@ def pixels(window: Window, panel: str) -> np.ndarray:
 
 
 def test_one_mini_batch_from_button_to_pixel(window: Window, qtbot: QtBot) -> None:
+    window.resize(1200, 800)
+    qtbot.wait(50)
     before = pixels(window, "flow")
     button = next(b for b in window.findChildren(QToolButton) if b.defaultAction() is window.commands["step_batch"])
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
