@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from app.consent import Consent
 from app.link import EngineLink
 from app.live_history import LiveHistory
+from app.widgets.throttle import Throttle
 from engine import protocol
 from engine.conditions import AnyCondition, AtPhase
 from engine.differences import Difference
@@ -234,6 +235,11 @@ class Session(QObject):
             self.pause()
         else:
             self.play()
+
+    @property
+    def hurried(self) -> bool:
+        """Whether a run plays at full speed: then a frame need not be shown whole, the next one comes at once."""
+        return self.playing and self.rate is None
 
     def set_rate(self, rate: float | None) -> None:
         """Mini-batches a second while playing; None: as fast as can be."""
@@ -622,7 +628,9 @@ class Session(QObject):
         self._live_alarm = None
 
     def _take_next(self) -> None:
-        self._last_taken = time.perf_counter()
+        now = time.perf_counter()
+        Throttle.pace(now - self._last_taken if self.playing else 0.0)
+        self._last_taken = now
         self._link.send(protocol.Taken())
 
     def _forget_check(self) -> None:

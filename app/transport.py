@@ -23,7 +23,8 @@ from app.session import Session
 from app.widgets.fields import NumberField
 from app.widgets.live_bar import LIVE, LiveBadge
 from app.widgets.text_line import TextLine
-from engine.frames import Frame, Phase
+from app.widgets.throttle import Throttle
+from engine.frames import Phase
 from engine.protocol import Built
 from engine.recipe import Recipe
 from engine.spec import LARGEST_RATE
@@ -35,6 +36,7 @@ RATES: tuple[tuple[str, float | None], ...] = (
     ("30 a second", 30.0),
     ("full speed", None),
 )
+TEXTS = 12.0  # a second while playing at full speed
 BUTTONS = (
     *("restart", "restart_with_new_weights", ""),
     *("back_batch", "back_phase", "toggle_play", "step_phase", "step_batch", ""),
@@ -85,7 +87,8 @@ class Transport(QWidget):
             row.addWidget(buttons[name])
         session.built.connect(self._on_built)
         session.adopted.connect(self._on_adopted)
-        session.shown.connect(self._on_shown)
+        self._texts = Throttle(self._tell_position, self, TEXTS)
+        session.shown.connect(lambda _: self._texts.ask(at_once=not session.hurried))
         session.playing_changed.connect(self._on_playing)
         session.recipe_changed.connect(self._on_recipe)
         self._on_recipe(session.recipe)
@@ -158,7 +161,7 @@ class Transport(QWidget):
 
     def _on_adopted(self, _: Built) -> None:
         if self.session.frame is not None:
-            self._on_shown(self.session.frame)  # its formula may be another
+            self._tell_position()  # its formula may be another
 
     def _tell_bug(self, recipe: Recipe) -> None:
         """The badge: a bug is planted, and where, unless it is hidden."""
@@ -169,10 +172,11 @@ class Transport(QWidget):
         self.bug_badge.setVisible(bool(text))
         theme.mark(self.bug_badge, "quiet-badge" if hidden_bug(recipe) is not None else "bug")
 
-    def _on_shown(self, frame: Frame) -> None:
-        self.live.show_last(self.session.live.last)
-        network = self.session.network
+    def _tell_position(self) -> None:
+        frame, network = self.session.frame, self.session.network
         assert network is not None
+        assert frame is not None
+        self.live.show_last(self.session.live.last)
         if frame.step == 0:
             where = f"ready · {network.batches} mini-batches of {network.recipe.batch_size} an epoch"
         else:
@@ -213,7 +217,7 @@ class Transport(QWidget):
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_play_button"):
             self._on_playing(self.session.playing)
             if self.session.frame is not None:
-                self._on_shown(self.session.frame)
+                self._tell_position()
 
 
 def tell_phase(phase: Phase | None, network: Built) -> str:

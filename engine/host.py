@@ -133,6 +133,7 @@ class Host:
         self._due = 0.0
         self._goal: int | None = None  # the step at which playing ends by itself
         self._back = False  # playing backwards
+        self._for_picture = True  # the last step went back to the data itself
         self._budget = DEFAULT_BUDGET
         self._told_at = 0.0
         self._runs = KeptRuns()
@@ -157,7 +158,7 @@ class Host:
                 continue
             if self._playing:
                 self._guarded(self._play_slice)
-            if self._changed and self._may_show():
+            if self._changed and self._may_show() and (self._for_picture or not self._playing):
                 self._send_frame()  # before a slice of a check, which may take a while
             if self._checks.at_work:
                 self._guarded(self._check_slice)
@@ -451,6 +452,7 @@ class Host:
     def _step_once(self, for_picture: bool) -> None:
         """The rest of the mini-batch; `for_picture`: back to the data itself, which only the screen wants."""
         assert self._run is not None
+        self._for_picture = for_picture
         if for_picture:
             self._remember()
         self._run.trainer.needs_input_gradient = for_picture
@@ -473,7 +475,7 @@ class Host:
             return
         run, first = self._run, self._run.path.first_step
         stride = 1 if self._rate is not None else 1 + len(run.history) // BACK_WITHIN
-        run.trainer.needs_input_gradient = True
+        self._for_picture = run.trainer.needs_input_gradient = True
         run.seek(max(run.position.step - stride, first))
         if run.position.step <= first:
             self._set_playing(False)

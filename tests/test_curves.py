@@ -22,7 +22,7 @@ from app.widgets.axes import limits, steady
 from app.widgets.curve_data import Dense, Sparse
 from app.widgets.numbers import exact, figures, percent, tiny
 from app.widgets.smoothing import mean_of
-from app.widgets.throttle import TURN, Throttle
+from app.widgets.throttle import Throttle
 from engine.frames import Position
 from engine.protocol import Paths
 from engine.timeline import Timeline
@@ -312,7 +312,7 @@ def test_expensive_work_takes_turns(qtbot: QtBot):
     assert len(done) == 1
     qtbot.waitUntil(lambda: len(done) == 3, timeout=1000)
     assert {n for n, _ in done} == {0, 1, 2}
-    assert min(b - a for (_, a), (_, b) in pairwise(done)) >= TURN * 0.9
+    assert min(b - a for (_, a), (_, b) in pairwise(done)) >= Throttle._turn * 0.9
     qtbot.waitUntil(lambda: not any(t.resting for t in throttles), timeout=1000)
     assert len(done) == 3
 

@@ -128,7 +128,6 @@ def test_a_plot_takes_the_themes_colours(qtbot: Any, look: Theme) -> None:
     assert plot.getAxis("left").textPen().color().name() == look.muted
     written = plot.plotItem.legend.items[0][1].item.toHtml()
     assert look.muted in written
-    plot.close()
 
 
 def test_every_icon_draws_in_both_states(qapp: QApplication) -> None:

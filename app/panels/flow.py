@@ -82,6 +82,7 @@ class FlowPanel(Panel):
     def draw(self, frame: Frame) -> None:
         """Show the frame."""
         self.view.calm = self.session.playing
+        self.view.hurried = self.session.hurried
         self.view.show_frame(frame)
         self._tell_difference()
 

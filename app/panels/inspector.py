@@ -21,6 +21,7 @@ from app.widgets.throttle import Throttle
 from engine.frames import Frame, Picture
 from engine.protocol import Built, Paths, WatchItem
 
+LOOKS = 20.0  # a second while playing at full speed
 TEXTS = 10.0  # a second while playing: oftener nobody reads
 NOT_YET = "not computed yet in this mini-batch"
 NO_CHANGE = "there is no mini-batch of this size before it to compare with"
@@ -56,7 +57,8 @@ class InspectorPanel(Panel):
         self._shown: object = None  # what was watched, and the fork compared with, when the picture was begun
         self._ruler = SteadyRuler(log=False)
         self._fork = session.fork
-        self._throttle = Throttle(self._tell, self, TEXTS)
+        self._looks = Throttle(self._look, self, LOOKS)
+        self._throttle = Throttle(self._tell, self, TEXTS, takes_turns=True)
         self._commands = InspectorCommands(session, self.controls, self.reading, self.view)
         self._connect()
 
@@ -163,9 +165,12 @@ class InspectorPanel(Panel):
     # --- the picture --------------------------------------------------------------------------
 
     def draw(self, frame: Frame) -> None:
-        """The tensor at every frame; numbers as often as one can read."""
-        selection, network = self.session.selection, self.session.network
-        if selection is None or network is None:
+        """The tensor as often as one sees, numbers as often as one can read."""
+        self._looks.ask(at_once=not self.session.hurried)
+
+    def _look(self) -> None:
+        selection, network, frame = self.session.selection, self.session.network, self.session.frame
+        if selection is None or network is None or frame is None:
             return
         self._begin()
         picture = frame.tensors.get(self._address)
@@ -215,6 +220,7 @@ class InspectorPanel(Panel):
 
     def rest(self) -> None:
         """What is not seen is not told."""
+        self._looks.stop()
         self._throttle.stop()
 
     # --- numbers ------------------------------------------------------------------------------

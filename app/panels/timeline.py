@@ -48,6 +48,7 @@ class TimelinePanel(Panel):
         self._asked = False
         self._stops: list[Mark] = []
         self._throttle = Throttle(self._draw_curve, self, REDRAWS, takes_turns=True)
+        self._texts = Throttle(self._tell_step, self)
         self._lay_out()
         self.strip.sought.connect(self._seek)
         self.phases.sought.connect(self._seek_phase)
@@ -89,18 +90,22 @@ class TimelinePanel(Panel):
     def draw(self, frame: Frame) -> None:
         """The cursor moved."""
         self._asked = False
-        tip = self.session.tip.step
         if not self.session.playing:
             self._show_track()
         self.strip.show_cursor(frame.step, at_once=not self.session.playing)
         self.phases.show_phase(frame.position.phase)
-        if not self.step.hasFocus() or not self.step.isModified():
-            self.step.setText(count(frame.step))
-        self.of.setText(f"of {count(tip)}")
+        self._texts.ask(at_once=not self.session.hurried)
         self._throttle.ask()
         if self._wanted is not None:
             wanted, self._wanted = self._wanted, None
             self._seek(wanted)
+
+    def _tell_step(self) -> None:
+        frame = self.session.frame
+        if frame is not None:
+            if not self.step.hasFocus() or not self.step.isModified():
+                self.step.setText(count(frame.step))
+            self.of.setText(f"of {count(self.session.tip.step)}")
 
     def _show_paths(self, _: Paths) -> None:
         self._show_track()
@@ -170,6 +175,7 @@ class TimelinePanel(Panel):
     def rest(self) -> None:
         """What is not seen is not drawn."""
         self._throttle.stop()
+        self._texts.stop()
 
 
 def binned(values: Array, bins: int) -> Array:

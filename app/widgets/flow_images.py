@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,7 @@ class FlowImages:
         self._shown: dict[str, _Shown] = {}
         self._pictures: dict[str, Picture] = {}
         self._sizes: dict[str, Size] = {}  # of the pictures' values
+        self._measured: dict[str, Picture] = {}  # the pictures that those are of
         self._pixels: dict[str, tuple[int, int]] = {}  # of the tiles, across and down
         self.rulers = Rulers()
         self.shapes: dict[str, tuple[int, ...]] = {}  # of the tensors that are computed
@@ -66,15 +67,17 @@ class FlowImages:
         self.gradient_ruler = log_ruler(1.0)
         self.norm_ruler = log_ruler(1.0, NORM_DECADES)
 
-    def show(self, frame: Frame) -> None:
-        """Take a frame's tensors; what it has not computed in this mini-batch has no image."""
-        tiles, before = self._model.tiles, self._pictures
+    def show(self, frame: Frame, now: Collection[str] | None = None) -> None:
+        """Take a frame's tensors; what it has not computed in this mini-batch has no image.
+
+        `now`: the tiles that are painted next; of others the size that was measured last may serve.
+        """
+        tiles = self._model.tiles
         self._pictures = {a: p for a, p in frame.tensors.items() if p.computed and a in tiles and p.values.size}
         self.shapes = {a: p.shape for a, p in self._pictures.items()}
-        known = {a: self._sizes[a] for a, p in self._pictures.items() if before.get(a) is p}
-        self._sizes = known | sizes_of({a: p.values for a, p in self._pictures.items() if a not in known})
-        now = frame.position.phase
-        self.awaited = {a for a, t in tiles.items() if a not in frame.tensors and t.made_by <= now and t.column}
+        self._measure(now)
+        phase = frame.position.phase
+        self.awaited = {a for a, t in tiles.items() if a not in frame.tensors and t.made_by <= phase and t.column}
         if self.rulers.scales.rows_together:
             self._follow_rows()
         labels = frame.tensors.get("data.labels") if self.by_class else None
@@ -88,6 +91,15 @@ class FlowImages:
         self._activity = {name: v for name, v in frame.scalars.items() if name.startswith("rms.")}
         self._strongest = max((v for v in self._activity.values() if v < math.inf), default=0.0)
         self.beyond = dict(self._beyond())
+
+    def _measure(self, now: Collection[str] | None) -> None:
+        """How large the values are, of what is not measured yet."""
+        pictures, sizes = self._pictures, {a: s for a, s in self._sizes.items() if a in self._pictures}
+        new = {a: p for a, p in pictures.items() if self._measured.get(a) is not p}
+        if now is not None:
+            new = {a: p for a, p in new.items() if a in now or a not in sizes}
+        self._sizes = sizes | sizes_of({a: p.values for a, p in new.items()})
+        self._measured = {a: p for a, p in self._measured.items() if a in pictures} | new
 
     def _beyond(self) -> Iterator[tuple[str, Beyond]]:
         """What is beyond rulers that do not follow, by address."""
@@ -143,7 +155,7 @@ class FlowImages:
 
     def _draw_alike(self, group: list[tuple[Tile, Values]], pixels: tuple[int, int], table: list[int]) -> None:
         """Tiles of one size whose values are of one shape, together: many small arrays cost more than a large one."""
-        together = keys_of(np.stack([values for _, values in group]))
+        together = keys_of(np.stack([values for _, values in group]) if len(group) > 1 else group[0][1][None])
         if group[0][0].pictures is None:
             together = strongest(together, pixels[1], pixels[0])
         for (tile, _), keys in zip(group, together, strict=True):

@@ -38,15 +38,15 @@ class FlowPainter:
         self._skips = SkipPainter(painter, layout)
         self._folds = FoldPainter(painter, layout)
 
-    def paint(self, visible: QRect) -> None:
-        """Tiles and numbers of the columns in the visible part of the content."""
-        seen, columns = self._layout.seen(visible), self._model.columns
+    def paint(self, visible: QRect, part: QRect) -> None:
+        """Tiles and numbers of the columns in a part of the visible content."""
+        seen, columns = self._layout.seen(part), self._model.columns
         self._paint_tiles(seen)
         if not self._layout.crowded:
             for index in seen:
                 if index + 1 < len(columns):
                     self._paint_arrows(index)
-        self._paint_skips(visible)
+        self._paint_skips(part)
         for index in seen:
             if columns[index].hidden:
                 self._folds.paint(index, self._scalars, self._images)

@@ -86,7 +86,8 @@ def sizes_of(tensors: Mapping[str, Values]) -> dict[str, Size]:
     found: dict[str, Size] = {}
     with np.errstate(all="ignore"):
         for addresses in groups.values():
-            stack = np.stack([tensors[address].ravel() for address in addresses])
+            flat = [tensors[address].reshape(1, -1) for address in addresses]
+            stack = flat[0] if len(flat) == 1 else np.concatenate(flat)
             most = np.maximum(stack.max(axis=1), -stack.min(axis=1)).tolist()
             squares = np.einsum("ij,ij->i", stack, stack).tolist()
             for address, largest, square in zip(addresses, most, squares, strict=True):

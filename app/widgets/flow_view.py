@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -28,6 +29,7 @@ from app.widgets.flow_layout import FlowLayout
 from app.widgets.flow_model import Bracket, FlowModel, Lit, Row, Tile, describe
 from app.widgets.flow_painter import FlowPainter
 from app.widgets.flow_scales import Scales, scales_menu
+from app.widgets.flow_turns import Turns, edges
 from app.widgets.picture import compact
 from engine.frames import Frame
 from engine.protocol import Built
@@ -64,6 +66,7 @@ class FlowView(QAbstractScrollArea):
     _folded: frozenset[Repeat] = frozenset()
     _repeats: frozenset[Repeat] = frozenset()  # those there were to fold
     calm = False  # while a run plays, no lines that come and go
+    hurried = False  # while it plays at full speed, columns take turns
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -71,6 +74,7 @@ class FlowView(QAbstractScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("flow of activations and gradients")
         self.setAccessibleDescription(KEYS_HINT)
+        self._turns = Turns()
         self.viewport().setMouseTracking(True)
         self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
 
@@ -137,13 +141,19 @@ class FlowView(QAbstractScrollArea):
         begins = frame.step == 0 and (self._frame is None or self._frame.step > 0)
         if begins:
             self._images.reset()
-        self._images.show(frame)
-        self._frame = frame
         lit = Lit.of(self._model, frame)
+        columns = self._turns.take(self._layout) if self.hurried and lit == self._lit and self._layout else None
+        now = [tile.address for index in columns for tile in self._model.columns[index].tiles] if columns else None
+        self._images.show(frame, now)
+        self._frame = frame
         if lit.columns is not None and lit != self._lit:
             self._bring_into_view(lit.columns[0])
         self._lit = lit
-        self.viewport().update()
+        if columns is not None and self._layout is not None:
+            left, right = edges(self._layout, columns)
+            self.viewport().update(left - self._offset().x(), 0, right - left, self.viewport().height())
+        else:
+            self.viewport().update()
 
     def mark(self, address: str | None) -> None:
         """Ring the selected tensor's tile, if it has one."""
@@ -312,18 +322,19 @@ class FlowView(QAbstractScrollArea):
         if self._layout is None:
             painter.fillRect(event.rect(), themes.current().color("panel"))
             return
-        layout, offset, size = self._layout, self._offset(), self.viewport().size()
+        start, layout, offset, size = time.perf_counter(), self._layout, self._offset(), self.viewport().size()
         now = self._frame.position.phase if self._frame is not None else -1
         ratio = self.devicePixelRatioF()
         painter.drawPixmap(0, 0, self._backdrop.pixmap(layout, self._images, self._lit, now, offset, size, ratio))
         painter.translate(-offset)
         flow = FlowPainter(painter, layout, self._images, self._frame)
-        flow.paint(QRect(offset, size))
+        flow.paint(QRect(offset, size), event.rect().translated(offset))
         if not self.calm:
             flow.trace(self._lit, self._sources())
         flow.outline(self._lit, self._marked, self._hovered, self.hasFocus())
         for address, index in self._hints:
             flow.ring(address, index)
+        self._turns.spent(time.perf_counter() - start, event.rect().width() / max(size.width(), 1))
 
     # --- pointer and keys ---------------------------------------------------------------------
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from math import prod
 
-from PySide6.QtCore import QRect
-from PySide6.QtGui import QImage
+from PySide6.QtCore import QRect, Qt
+from PySide6.QtGui import QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
+from app import theme as themes
 from app.widgets.flow_rulers import SteadyLimit, decade_limit, extreme, log_ruler
 from app.widgets.noticed_heatmap import NoticedHeatmap
 from app.widgets.picture import Ruler, Values
@@ -68,6 +69,7 @@ class TensorView(NoticedHeatmap):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent, name="the chosen tensor")
         self.setMinimumSize(80, 40)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # or all that is behind it is painted at each frame
         self.sheet: Sheet = Across((0, 0))
         self._network: Built | None = None
         self._address = ""
@@ -98,6 +100,13 @@ class TensorView(NoticedHeatmap):
             ratio = self.devicePixelRatioF()
             arranged = drawn.seen_from_afar(values, round(self.width() * ratio), round(self.height() * ratio))
         self.show_values(arranged, ruler, self.sheet.size)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """On the panel's colour."""
+        painter = QPainter(self)
+        painter.fillRect(event.rect(), themes.current().color("panel"))
+        painter.end()
+        super().paintEvent(event)
 
     def _fitting(self, rect: QRect) -> QImage:
         """With direct colours: those are stretched five times quicker than indexed ones."""

@@ -8,17 +8,18 @@ from typing import ClassVar
 
 from PySide6.QtCore import QObject, QTimer
 
-TURN = 0.014  # seconds from one turn to the next: less than a frame, so that no frame carries two
+TURN = 0.014, 0.05  # seconds from one turn to the next, at least and at most
 
 
 class Throttle(QObject):
     """Does its work at once when asked, then rests; what is asked for meanwhile is done once, after the rest.
 
     Its timer stands still when nothing was asked for during the last rest. Those that take turns never work in the
-    same frame, so that several expensive ones do not make it late together.
+    same frame, so that several expensive ones do not make it late together; `pace` says how far apart frames are.
     """
 
     _last_turn: ClassVar[float] = 0.0
+    _turn: ClassVar[float] = TURN[0]
 
     def __init__(
         self, work: Callable[[], None], parent: QObject, per_second: float = 12.0, *, takes_turns: bool = False
@@ -30,6 +31,11 @@ class Throttle(QObject):
         self._rest = QTimer(self, singleShot=True)
         self._rest.timeout.connect(self._on_rested)
         self.set_rate(per_second)
+
+    @classmethod
+    def pace(cls, seconds: float) -> None:
+        """Frames come so far apart now: a turn is a little less than that."""
+        cls._turn = min(max(0.8 * seconds, TURN[0]), TURN[1])
 
     @property
     def resting(self) -> bool:
@@ -58,9 +64,9 @@ class Throttle(QObject):
     def _do(self) -> None:
         """Work and rest, or wait for the next turn."""
         now = time.perf_counter()
-        self._waiting = self._takes_turns and now - Throttle._last_turn < TURN
+        self._waiting = self._takes_turns and now - Throttle._last_turn < Throttle._turn
         if self._waiting:
-            self._rest.start(round(1000 * TURN))
+            self._rest.start(round(1000 * Throttle._turn))
             return
         if self._takes_turns:
             Throttle._last_turn = now
