@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 
 import numpy as np
@@ -19,13 +18,14 @@ from app.session import Selection, Session
 from app.widgets.card_list import CardList
 from app.widgets.card_model import Card, CardModel
 from app.widgets.layer_buttons import LayerButtons
+from app.widgets.throttle import Throttle
 from engine.frames import Frame
 from engine.layers import LayerSpec
 from engine.layers.custom import Custom
 from engine.protocol import Built
 from engine.recipe import Recipe
 
-TRACE_EVERY = 0.2  # seconds between two redrawings of the curves
+TRACES = 4.0  # a second: redrawings of the curves on the cards
 PATIENCE = 150  # milliseconds before sizes that no longer hold are dimmed
 HANDLE = """QSplitter::handle { background: transparent; }
     QSplitter::handle:vertical { border-top: 1px solid palette(mid); height: 6px; }
@@ -51,12 +51,10 @@ class NetworkPanel(Panel):
         self._row_before = 0  # the chosen card before that edit
         self._refusal = ""
         self._dimmed = False
-        self._drawn_at = 0.0
         self._columns: dict[int, list[int]] = {}
         self._late = QTimer(self, singleShot=True, interval=PATIENCE)
         self._late.timeout.connect(self._give_up_waiting)
-        self._redraw = QTimer(self, singleShot=True)
-        self._redraw.timeout.connect(self._show_traces)
+        self._traces = Throttle(self._show_traces, self, TRACES, takes_turns=True)
         self.cards = CardModel(self)
         self.list = CardList(self.cards, self)
         self.form = RecipeForm(self)
@@ -176,9 +174,11 @@ class NetworkPanel(Panel):
         phase = frame.phase
         lit = phase is not None and phase.layer is not None and phase.kind in ("forward", "backward")
         self.cards.show_phase((phase.layer or 0, phase.kind) if lit and phase is not None else None)
-        if not self._redraw.isActive():
-            wait = TRACE_EVERY - (time.perf_counter() - self._drawn_at)
-            self._redraw.start(max(0, round(wait * 1000)))
+        self._traces.ask()
+
+    def rest(self) -> None:
+        """What is not seen is not drawn."""
+        self._traces.stop()
 
     def _on_recipe(self, recipe: Recipe) -> None:
         refused, self._refusal = self._refusal, ""
@@ -259,7 +259,6 @@ class NetworkPanel(Panel):
 
     def _show_traces(self) -> None:
         """The last steps' gradient norm of each layer, as a curve on its card."""
-        self._drawn_at = time.perf_counter()
         history = self.session.history
         rows = history.rows(max(0, len(history) - TRACE_STEPS))
         norms = {i: np.sqrt(np.square(rows[:, at]).sum(axis=1)) for i, at in self._columns.items() if at}

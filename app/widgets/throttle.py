@@ -22,7 +22,7 @@ class Throttle(QObject):
     _turn: ClassVar[float] = TURN[0]
 
     def __init__(
-        self, work: Callable[[], None], parent: QObject, per_second: float = 12.0, *, takes_turns: bool = False
+        self, work: Callable[[], None], parent: QObject, per_second: float = 8.0, *, takes_turns: bool = False
     ) -> None:
         super().__init__(parent)
         self._work = work
