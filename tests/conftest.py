@@ -42,6 +42,8 @@ FrameSlots.__init__ = remember_block  # type: ignore[method-assign]
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """Compare what is alive before and after a test."""
+    if not gc.get_freeze_count():
+        gc.freeze()  # what was imported stays: looking through all of it after each test takes minutes
     threads = set(threading.enumerate())
     widgets = set(map(id, QApplication.topLevelWidgets())) if QApplication.instance() else set()
     yield

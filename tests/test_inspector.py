@@ -212,19 +212,20 @@ def test_colours_hold_still_while_numbers_jitter(panel: InspectorPanel, desk: De
     assert panel.bar.ruler.limit == 0.5
 
 
-def test_while_playing_the_picture_follows_every_frame_and_the_texts_do_not(
-    panel: InspectorPanel, desk: Desk, qtbot: QtBot
+@pytest.mark.parametrize("rate", [30.0, None])
+def test_while_playing_the_picture_follows_every_frame_at_a_rate_and_the_texts_never_do(
+    panel: InspectorPanel, desk: Desk, qtbot: QtBot, rate: float | None
 ):
     desk.session.select("0.W", (0, 0))
     desk.step(1)
-    desk.session.playing = True
+    desk.session.playing, desk.session.rate = True, rate
     pictures, texts = [], set()
     show = panel.view.show_values
     panel.view.show_values = lambda *a, **k: (pictures.append(1), show(*a, **k))  # type: ignore[method-assign]
     for _ in range(20):
         desk.step(1)
         texts.add(panel.cell_line.text())
-    assert len(pictures) == 20
+    assert len(pictures) == 20 if rate else 1 <= len(pictures) < 20
     assert len(texts) <= 4
     value = exact(float(desk.run.trainer.parameters["0.W"][0, 0]), "float32")
     qtbot.waitUntil(lambda: panel.cell_line.text() == f"W[0, 0] = {value}", timeout=5000)

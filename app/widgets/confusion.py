@@ -30,6 +30,7 @@ Cell = tuple[int, int]  # class, class that it is taken for
 
 STRENGTH = 0.45  # of the colour of a cell that holds its whole row: its number stays readable
 LEAST_POINTS = 5.5  # of a cell's number; smaller ones are told by the tool tip alone
+LARGEST = 2.5  # times the names' font: numbers in large cells
 LONGEST_NAME = 72  # pixels
 LOW = 12  # lines of text; a lower matrix has its caption at the left
 WIDEST, FEW = 2.4, 4  # times its height, unless there are so few classes that cells are large anyway
@@ -200,7 +201,7 @@ class Confusion(QWidget):
         room = min(
             (side - 3) / max(QFontMetricsF(font).horizontalAdvance(longest), 1), side / QFontMetricsF(font).height()
         )
-        font.setPointSizeF(font.pointSizeF() * min(room, 1.0))
+        font.setPointSizeF(font.pointSizeF() * min(room, max(1.0, 0.45 * room), LARGEST))
         if font.pointSizeF() < LEAST_POINTS:
             return
         painter.setFont(font)
