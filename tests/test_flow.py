@@ -22,6 +22,7 @@ from app.widgets import flow_images
 from app.widgets.flow_layout import FlowLayout
 from app.widgets.flow_model import FlowModel, Row
 from app.widgets.flow_rulers import decade_limit, extreme, tensor_limit
+from app.widgets.flow_turns import WITHIN, edges
 from app.widgets.flow_view import FlowView
 from engine.describe import describe
 from engine.frames import Frame, TensorInfo
@@ -445,3 +446,29 @@ def test_what_is_late_in_a_frame_is_shown_as_it_was(qtbot):
     panel.view.viewport().grab()
     assert images.image("0.y") == first["0.y"]
     assert images.image("1.y") != first["1.y"]
+
+
+def test_at_full_speed_columns_take_turns_and_at_rest_all_are_painted(qtbot):
+    desk = Desk()
+    panel = FlowPanel(desk.session)
+    qtbot.addWidget(panel)
+    panel.resize(900, 600)
+    panel.show()
+    view = panel.view
+    desk.step(1)
+    picture(view)
+    view._turns._cost = 3 * WITHIN  # as if painting all of them took three frames' time
+    desk.session.playing = True
+    layout = view._layout
+    turns = [view._turns.take(layout) for _ in range(6)]
+    assert [i for columns in turns[:3] for i in columns] == list(range(len(layout.spans)))
+    assert turns[:3] == turns[3:]
+    pixels = [edges(layout, columns) for columns in turns[:3]]
+    assert pixels[0][0] == 0
+    assert pixels[-1][1] == layout.size.width()
+    assert all(before[1] == after[0] for before, after in pairwise(pixels))
+    desk.session.playing = False
+    desk.step(1)
+    shown = {a: view._images.picture(a).values for a in view.model.tiles}
+    picture(view)
+    assert all(view._images._shown[a].values is values for a, values in shown.items())

@@ -91,17 +91,21 @@ class CheckPictures(QWidget):
         self._tell_titles()
 
     def _set_fonts(self) -> None:
-        """Small titles: the factor must fit in. The font first: once marked, a label takes no other."""
+        """Small titles: the factor must fit in. A role would keep the font that it was given with."""
         small = themes.tabular(QApplication.font())
         small.setPointSizeF(small.pointSizeF() * 0.84)
         for title in self.titles:
             title.setFont(small)
-            themes.mark(title, "muted")
+            title.setStyleSheet(f"color: {themes.current().muted}; font-size: {small.pointSizeF():.1f}pt")
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the font size."""
         super().changeEvent(event)
-        if event.type() == QEvent.Type.FontChange and hasattr(self, "_grid"):
+        if event.type() in (
+            QEvent.Type.FontChange,
+            QEvent.Type.ApplicationFontChange,
+            QEvent.Type.PaletteChange,
+        ) and hasattr(self, "_grid"):
             self._set_fonts()
             self._tell_titles()
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import QFontMetricsF
 
 from app import theme as themes
 from app.theme import Theme
@@ -226,7 +227,7 @@ class SweepPlot(CheckPlot):
         wrong.setText("wrong above ↑")
         wrong.setPos(at, math.log10(FAIL_ERROR))
         usual.setText("usual h")
-        line = (top - bottom) / max(self._box.height(), 1.0) * 18
+        line = (top - bottom) / max(self._box.height(), 1.0) * (QFontMetricsF(small_font()).height() + 5)
         low_there = y[int(np.argmin(np.abs(x - at)))] < (top + bottom) / 2
         usual.setPos(at, top - line if low_there else bottom + line)  # where the curve is not
         name.setText("h →")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
@@ -66,6 +66,12 @@ class CheckResults(QWidget):
         super().resizeEvent(event)
         self._sized = True
         self.arrange()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow the font size, once the parts have."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.ApplicationFontChange):
+            QTimer.singleShot(0, self, self.arrange)
 
     def arrange(self) -> None:
         """Verdicts below the views, or beside them; all views at once where they have room."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.widgets.flow_layout import FlowLayout
 
 WITHIN = 0.004  # seconds of a frame for the Flow view
-MOST = 6  # frames until every column had its turn
+MOST = 12  # frames until every column had its turn
 MEMORY = 0.1  # of a new measurement in the cost that is remembered
 
 

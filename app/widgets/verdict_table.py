@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from PySide6.QtCore import QAbstractTableModel, QEvent, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QAbstractTableModel, QEvent, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
 from PySide6.QtGui import QBrush, QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -173,6 +173,10 @@ class VerdictTable(QTableView):
     def natural_height(self) -> int:
         """With every row in sight."""
         return self.horizontalHeader().height() + self.verticalHeader().length() + 4
+
+    def sizeHint(self) -> QSize:
+        """As high as its rows."""
+        return QSize(super().sizeHint().width(), self.natural_height())
 
     def show_verdicts(self, rows: tuple[Judged, ...], address: str) -> None:
         """Show these verdicts with one of them chosen."""
