@@ -533,10 +533,16 @@ class Host:
         self._saved_at = time.perf_counter()
         self._save_cost = self._saved_at - start
 
+    @property
+    def _hurried(self) -> bool:
+        """Whether it trains at full speed."""
+        return self._playing and self._rate is None and not self._back
+
     def _may_show(self) -> bool:
         """Whether the app is ready for a frame, and frames take no more than their share of the time while training."""
-        hurried = self._playing and self._rate is None and not self._back
-        return self._credit and not (hurried and time.perf_counter() < self._packed_at + PACKING * self._pack_cost)
+        return self._credit and not (
+            self._hurried and time.perf_counter() < self._packed_at + PACKING * self._pack_cost
+        )
 
     def _send_frame(self) -> None:
         assert self._run is not None
@@ -550,7 +556,9 @@ class Host:
             self._fail(str(error))
         self._minus = minus
         report, live = self._checks.report, self._checks.take_live()
-        event = self._packer.pack(run, report, self._watch, self._playing, live, travel.timelines, minus)
+        event = self._packer.pack(
+            run, report, self._watch, self._playing, live, travel.timelines, minus, hurried=self._hurried
+        )
         self._credit = False
         self._changed = self._packer.is_behind(travel.timelines)
         compared = travel.number(travel.compared) if others and travel.compared is not None else -1

@@ -164,7 +164,7 @@ class SetBudget(Message, frozen=True):
 class WatchItem(msgspec.Struct, frozen=True):
     """One tensor wanted in frames, in at most rows × columns cells; "0.change_W": what a step changed in "0.W".
 
-    `may_wait`: while a run plays it need not be in every frame.
+    `may_wait`: while a run plays at full speed it need not be in every frame.
     """
 
     address: str

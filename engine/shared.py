@@ -97,15 +97,19 @@ class Packer:
         live: tuple[LiveChecked, ...],
         timelines: Mapping[int, Timeline],
         minus: Mapping[str, NDArray[Any]],
+        *,
+        hurried: bool = False,
     ) -> FrameReady:
         """Write the present position's frame into the next slot and describe it.
 
-        `timelines` are those of all forks by number, a past's before its fork's; `minus` what is taken off tensors.
+        `timelines` are those of all forks by number, a past's before its fork's; `minus` what is taken off tensors;
+        `hurried`: the next frame comes at once, so that what may wait need not all be in this one.
         """
         slot, self._next = self._next, (self._next + 1) % SLOTS
         frame = run.trainer.frame()
         fork, first, rows = self._pack_history(timelines, slot)
-        tensors, late = self._pack_tensors(run, report, watch, slot, minus, PACK_WITHIN if playing else math.inf)
+        self.beliefs.begin(run.trainer, playing)
+        tensors, late = self._pack_tensors(run, report, watch, slot, minus, PACK_WITHIN if hurried else math.inf)
         return FrameReady(
             slot=slot,
             step=frame.step,
@@ -141,7 +145,6 @@ class Packer:
         infos, now = run.trainer.tensor_infos, run.trainer.position.phase
         packed: list[Packed] = []
         late: list[str] = []
-        self.beliefs.begin(run.trainer, playing=within < math.inf)
         offset, until, waited = HISTORY_BYTES, time.perf_counter() + within, False
         for item in self._in_turn(watch):
             if item.may_wait:

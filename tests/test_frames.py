@@ -67,7 +67,7 @@ def test_while_playing_what_may_wait_comes_in_turn_and_the_rest_in_every_frame(
         seen = []
         for playing in (True, True, True, True, False):
             run.step()
-            event = packer.pack(run, None, watch, playing, (), {0: run.history}, {})
+            event = packer.pack(run, None, watch, playing, (), {0: run.history}, {}, hurried=playing)
             frame = read_frame(slots, event, run.trainer.all_phases, 1, shown)
             assert frame.tensors.keys() == {item.address for item in watch}
             seen.append(sorted(a for a in frame.tensors if frame.tensors[a] is not shown.get(a)))
