@@ -27,7 +27,7 @@ from engine.frames import Position
 from engine.protocol import Paths
 from engine.timeline import Timeline
 
-from panel_tools import Desk
+from panel_tools import Desk, let_rest
 
 
 def dense(values: np.ndarray) -> Dense:
@@ -187,6 +187,22 @@ def test_every_step_is_on_the_curve_and_validation_only_where_measured(panel: Cu
     assert x.tolist() == list(range(1, 21))
     assert panel.loss.drawn(1)[0].tolist() == [1, 2, 4, 8, 16]
     assert panel.accuracy.drawn(0)[1].max() <= 100
+
+
+def test_while_playing_the_key_tells_of_a_step_that_was_taken_in(panel: CurvesPanel, desk: Desk) -> None:
+    desk.step(3)
+    let_rest()
+    desk.session.playing = True
+    behind = 0
+    for _ in range(4):
+        desk.step(1)
+        panel._read_values()
+        step, told = panel.loss.length, panel.key.accessibleDescription()
+        behind += step < len(desk.session.history)
+        assert told.startswith(f"step {step}")
+        assert f"train {figures(desk.run.history['loss'][step - 1], 6)}" in told
+        assert "nan" not in told.lower()
+    assert behind
 
 
 def test_what_a_penalty_adds_is_a_curve_of_its_own(panel: CurvesPanel, qtbot: QtBot):

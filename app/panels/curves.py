@@ -216,7 +216,8 @@ class CurvesPanel(Panel):
 
     def _read_values(self) -> None:
         """The values of the step pointed at in either plot; else of the last step."""
-        step = self.loss.step or self.accuracy.step or self.session.cursor or len(self.session.history)
+        taken_in = self.loss.length  # while it plays there are more steps than that
+        step = self.loss.step or self.accuracy.step or self.session.cursor or taken_in
         texts: dict[str, list[str]] = {series.name: [] for plot in self._plots for series in plot.series}
         for plot in self._plots if self.accuracy.series else (self.loss,):
             told = {series.name: self._told(series, step) for series in plot.series}

@@ -139,7 +139,7 @@ class NormsPanel(Panel):
 
     def _read_values(self) -> None:
         """The norms of the step pointed at; else of the last step."""
-        step = self.plot.step or self.session.cursor or len(self.session.history)
+        step = self.plot.step or self.session.cursor or self.plot.length
         values = [s.source.at(step)[1] for s in self.plot.series]
         texts = tuple((exponent(v) if step else NONE,) for v in values)
         self.key.set_values(f"step {count(step)}" if step else "", texts)

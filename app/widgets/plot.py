@@ -126,6 +126,11 @@ class StepPlot(pg.PlotWidget):
         return self._step
 
     @property
+    def length(self) -> int:
+        """How many steps it has taken in."""
+        return self._length
+
+    @property
     def zoomed(self) -> bool:
         """Whether a part of the steps is shown, of the user's choice."""
         return self._zoomed
