@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QLineF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtGui import QColor, QFont, QImage, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app import theme as themes
 from app.widgets.numbers import count, signed
 from app.widgets.picture import Ruler, compact
+from app.widgets.telling_strip import TellingStrip
 from app.widgets.tensor_numbers import PERCENTS, Flat, places
 
 MOST = 160  # places along the strip, each for so many steps that all that was seen fits
@@ -112,7 +113,7 @@ def span(course: Course) -> tuple[float, float]:
     return (low, high) if high > low else (low - unit, high + unit)
 
 
-class DistributionStrip(QWidget):
+class DistributionStrip(TellingStrip):
     """Bands from the 1st to the 99th percentile and between the quarters, and the medians.
 
     Steps that were not seen are left blank. What is above zero is blue, what is below orange.
@@ -236,13 +237,6 @@ class DistributionStrip(QWidget):
         step = self.step_at(event.position().x())
         if step is not None and event.button() == Qt.MouseButton.LeftButton:
             self.clicked.emit(step)
-
-    def event(self, event: QEvent) -> bool:
-        """Tell what was seen at the pointer."""
-        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            QToolTip.showText(event.globalPos(), self.tell(event.pos().x()), self)
-            return True
-        return super().event(event)
 
     def tell(self, x: float) -> str:
         """What was seen at a place, or that nothing was."""

@@ -21,8 +21,6 @@ from engine.frames import Frame
 NOT_YET = "not yet"
 DIM = 0.3  # opacity of an arrow nothing has flowed along yet
 THINNEST, THICKEST = 1.2, 7.0  # pixels of an arrow
-FORWARD: Direction = "forward"
-BACKWARD: Direction = "backward"
 
 
 class FlowPainter:

@@ -6,13 +6,14 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app import theme as themes
 from app.widgets.curve_data import Array
 from app.widgets.numbers import count, tiny
+from app.widgets.telling_strip import TellingStrip
 from engine.verdicts import FAIL, FAIL_ERROR, KINK, PASS, UNRESOLVABLE, VERDICTS
 
 COLORS = {PASS: "good", KINK: "backward", UNRESOLVABLE: "muted", FAIL: "bad"}
@@ -29,7 +30,7 @@ class Columns(NamedTuple):
     verdict: Array
 
 
-class LiveStrip(QWidget):
+class LiveStrip(TellingStrip):
     """A dot for each check, at the height of its error; a failed one is a red line from bottom to top."""
 
     picked = Signal(int)  # the step that was clicked
@@ -107,13 +108,6 @@ class LiveStrip(QWidget):
         """A hand where there is something to pick."""
         near = self._near(event.position().x()) is not None
         self.setCursor(Qt.CursorShape.PointingHandCursor if near else Qt.CursorShape.ArrowCursor)
-
-    def event(self, event: QEvent) -> bool:
-        """Tell the step under the pointer."""
-        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            QToolTip.showText(event.globalPos(), self.tell(event.pos().x()), self)
-            return True
-        return super().event(event)
 
     def tell(self, x: float) -> str:
         """What was found near a place."""

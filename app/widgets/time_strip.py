@@ -10,7 +10,6 @@ from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QBrush,
     QColor,
-    QHelpEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -19,11 +18,12 @@ from PySide6.QtGui import (
     QPolygonF,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app import theme as themes
 from app.widgets.curve_data import Array
 from app.widgets.numbers import count
+from app.widgets.telling_strip import TellingStrip
 
 EDGE = 9.0  # pixels left and right of the track: half of the handle
 NEAR = 6.0  # pixels within which a mark is pointed at
@@ -51,7 +51,7 @@ class Track:
     colour: QColor | None = None
 
 
-class TimeStrip(QWidget):
+class TimeStrip(TellingStrip):
     """Press, drag, turn the wheel or use the keys: each asks for a step by `sought`."""
 
     sought = Signal(int)
@@ -203,13 +203,6 @@ class TimeStrip(QWidget):
 
     def _move(self, steps: int) -> None:
         self.sought.emit(min(max(self._cursor + steps, self._track.first), self._track.tip))
-
-    def event(self, event: QEvent) -> bool:
-        """Tell what is at the pointer."""
-        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            QToolTip.showText(event.globalPos(), self.tell(event.pos().x()), self)
-            return True
-        return super().event(event)
 
     def tell(self, x: float) -> str:
         """The step at a place, and what happened near it."""
