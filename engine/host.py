@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import logging
 import math
 import os
@@ -162,7 +163,7 @@ class Host:
                 self._send_frame()  # before a slice of a check, which may take a while
             if self._checks.at_work:
                 self._guarded(self._check_slice)
-            elif not self._playing:
+            elif not self._playing and not self._quit:
                 self._rest()
 
     def _obey(self, command: protocol.Command) -> None:
@@ -597,3 +598,4 @@ def main(connection: Connection, slots_name: str, log_file: str | None) -> None:
         Host(connection, slots).serve()
     finally:
         slots.close()
+        gc.freeze()  # nobody waits for the garbage of a process that ends

@@ -42,14 +42,13 @@ FrameSlots.__init__ = remember_block  # type: ignore[method-assign]
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """Compare what is alive before and after a test."""
-    if not gc.get_freeze_count():
-        gc.freeze()  # what was imported stays: looking through all of it after each test takes minutes
     threads = set(threading.enumerate())
     widgets = set(map(id, QApplication.topLevelWidgets())) if QApplication.instance() else set()
     yield
     if "qapp" in request.fixturenames:  # collecting takes longer than most tests of the engine
         QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
         gc.collect()
+        gc.freeze()  # what lives now stays: looking through all of it after each test takes minutes
         left = [w for w in QApplication.topLevelWidgets() if id(w) not in widgets and not w.property("keep")]
         assert not left, f"widgets were left: {left}"
     assert not multiprocessing.active_children(), "an engine process was left"
