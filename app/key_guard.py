@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QComboBox, QWi
 
 
 class KeyGuard(QObject):
-    """Lets lists, choices and buttons keep the keys they understand; all others stay the transport's."""
+    """Lets lists, choices, buttons and widgets with `own_keys` keep them; all others stay the transport's."""
 
     UP_AND_DOWN = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home)
     OWN_KEYS: ClassVar[dict[type[QWidget], tuple[Qt.Key, ...]]] = {
@@ -22,7 +22,8 @@ class KeyGuard(QObject):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Accept the override of a shortcut for such controls."""
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride and not event.modifiers():
-            own = any(isinstance(watched, kind) and event.key() in keys for kind, keys in self.OWN_KEYS.items())
+            own = event.key() in getattr(watched, "own_keys", ())
+            own = own or any(isinstance(watched, kind) and event.key() in keys for kind, keys in self.OWN_KEYS.items())
             if own:
                 event.accept()
                 return True

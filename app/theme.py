@@ -148,8 +148,9 @@ def apply(app: QApplication, theme: Theme, point_size: float = POINT_SIZE, *, na
 
     `native` also asks the system for matching window frames; it is off while the system itself is followed.
     """
+    first = app.property(_PROPERTY) is None
     app.setProperty(_PROPERTY, theme.name)  # first: widgets ask current() while the palette event reaches them
-    if app.style().name() != "fusion":
+    if first:  # under a style sheet the style does not tell its name, and setting it again takes a third of a second
         app.setStyle("Fusion")
     if native:
         scheme = Qt.ColorScheme.Dark if theme.name == "dark" else Qt.ColorScheme.Light

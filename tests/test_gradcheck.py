@@ -31,7 +31,7 @@ Array = np.ndarray[Any, Any]
 every_kind = pytest.mark.parametrize("kind", layers.KINDS, ids=lambda kind: kind.kind())
 every_loss = pytest.mark.parametrize("kind", LOSSES, ids=lambda kind: kind.kind())
 every_mode = pytest.mark.parametrize("mode", MODES)
-draws = settings(max_examples=10, deadline=None)
+draws = settings(max_examples=6, deadline=None)
 batches, seeds = st.integers(1, 5), st.integers(0, 10**6)
 MLP = (Dense(units=5), Tanh(), Dense(units=5), ReLU(), Dense(units=3))
 

@@ -33,7 +33,8 @@ EVERYWHERE = [
     *((i, slug) for i, spec in enumerate(Recipe.from_builtins(BENCH).layers) for slug in plants_for(spec, SHAPES[i])),
     *((-1, slug) for slug in plants_for(Recipe.from_builtins(BENCH).loss, (3,))),
 ]
-PLACES = [place for place in EVERYWHERE if place[1] != "batch-of-one"]  # which is right for a batch of seven
+ONCE = {(type(Recipe.from_builtins(BENCH).layers[i]) if i >= 0 else None, slug): (i, slug) for i, slug in EVERYWHERE}
+PLACES = [place for place in ONCE.values() if place[1] != "batch-of-one"]  # which is right for a batch of seven
 # Training may go as if there were no bug: the diagnosis names these, not the numbers.
 NOT_IN_THE_NUMBERS = {"mutates-input", "integer-dtype", "accumulates-across-calls"}
 

@@ -12,7 +12,7 @@ from app.window import Window
 from waiting import wait_for_step
 
 
-@pytest.mark.parametrize("name", ["flow", "norms", "inspector"])
+@pytest.mark.parametrize("name", ["flow", "inspector"])
 def test_a_panel_is_shown_alone_and_larger_and_all_comes_back(window: Window, qtbot: QtBot, name: str) -> None:
     qtbot.waitUntil(lambda: "norms" in window.panels)
     shown = {other for other, panel in window.panels.items() if panel.isVisible()}

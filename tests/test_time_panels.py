@@ -89,14 +89,13 @@ def test_a_drag_asks_for_one_place_at_a_time_and_ends_at_the_last(trained: Windo
     qtbot.mouseRelease(strip, Qt.MouseButton.LeftButton, pos=QPoint(int(strip.x_of(25)), y))
 
 
-@pytest.mark.parametrize(
-    ("key", "step"), [(Qt.Key.Key_Home, 0), (Qt.Key.Key_PageUp, 27), (Qt.Key.Key_End, 30), (Qt.Key.Key_PageDown, 30)]
-)
-def test_keys_move_along_the_timeline(trained: Window, qtbot: QtBot, key: Qt.Key, step: int) -> None:
+def test_keys_move_along_the_timeline(trained: Window, qtbot: QtBot) -> None:
     strip = panel(trained, TimelinePanel).strip
     strip.setFocus()
-    qtbot.keyClick(strip, key)
-    wait_for_position(qtbot, trained, step)
+    key = Qt.Key
+    for pressed, step in ((key.Key_PageUp, 27), (key.Key_Home, 0), (key.Key_End, 30), (key.Key_PageDown, 30)):
+        qtbot.keyClick(strip, pressed)
+        wait_for_position(qtbot, trained, step)
 
 
 def test_a_step_is_typed_and_one_that_was_not_made_is_refused_in_a_sentence(trained: Window, qtbot: QtBot) -> None:
@@ -118,25 +117,21 @@ def test_a_click_on_a_phase_shows_the_mini_batch_as_it_was_then(trained: Window,
     assert trained.session.frame.phase == trained.session.network.phases[4]  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(
-    ("forwards", "back"),
-    [
-        ("step_batch", "back_batch"),
-        ("step_phase", "back_phase"),
-        ("step_part", "back_part"),
-        ("step_epoch", "back_epoch"),
-    ],
-)
-def test_every_stride_has_a_key_forwards_and_back(trained: Window, qtbot: QtBot, forwards: str, back: str) -> None:
-    trained.session.seek(12, 3)
-    wait_for_position(qtbot, trained, 12, 3)
-    trained.commands[forwards].trigger()
-    qtbot.waitUntil(lambda: trained.session.frame is not None and trained.session.frame.position > Position(12, 3))
-    there = trained.session.frame.position  # type: ignore[union-attr]
-    trained.commands[back].trigger()
-    qtbot.waitUntil(lambda: trained.session.frame.position < there)  # type: ignore[union-attr]
-    assert trained.commands[forwards].shortcuts()
-    assert trained.commands[back].shortcuts()
+def test_every_stride_has_a_key_forwards_and_back(trained: Window, qtbot: QtBot) -> None:
+    def position() -> Position:
+        assert trained.session.frame is not None
+        return trained.session.frame.position
+
+    for stride in ("batch", "phase", "part", "epoch"):
+        trained.session.seek(12, 3)
+        wait_for_position(qtbot, trained, 12, 3)
+        trained.commands[f"step_{stride}"].trigger()
+        qtbot.waitUntil(lambda: position() > Position(12, 3))
+        there = position()
+        trained.commands[f"back_{stride}"].trigger()
+        qtbot.waitUntil(lambda before=there: position() < before)
+        assert trained.commands[f"step_{stride}"].shortcuts()
+        assert trained.commands[f"back_{stride}"].shortcuts()
 
 
 def test_the_faint_curve_is_scaled_and_has_gaps_where_there_is_no_number() -> None:

@@ -56,6 +56,7 @@ class TimeStrip(TellingStrip):
 
     sought = Signal(int)
     pointed = Signal(object)  # the step under the pointer, None for none
+    own_keys = (Qt.Key.Key_Home, Qt.Key.Key_End, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
