@@ -26,7 +26,7 @@ SLOTS = 3
 SLOT_BYTES = 16 * 2**20
 CHECKED = ("analytic", "numeric", "difference", "error", "pairs")  # what one can watch of a tensor that was checked
 HISTORY_BYTES = 2 * 2**20  # of each slot, kept for rows of the timeline
-PACK_WITHIN = 0.001  # seconds of a frame for tensors that may wait, while a run plays
+PACK_WITHIN = 0.0006  # seconds of a frame for tensors that may wait, while a run plays
 
 
 class FrameSlots:
