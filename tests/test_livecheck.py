@@ -213,15 +213,15 @@ def test_every_nth_step_is_due() -> None:
     assert due == [False, False, True] * 3
 
 
-def test_a_check_is_due_when_nine_times_its_own_length_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_is_due_when_nineteen_times_its_own_length_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
     live, trainer = LiveCheck(), mlp()
     trainer.step()
     assert live.due(100.0)
     clock = iter([100.0, 100.5])
     monkeypatch.setattr("engine.livecheck.perf_counter", lambda: next(clock))
     live.check(trainer)
-    assert not live.due(104.9)
-    assert live.due(105.1)
+    assert not live.due(109.9)
+    assert live.due(110.1)
 
 
 WITHOUT_EFFECT = {"batch-of-one", "mutates-input"}  # on the gradients of a batch of five: the full check sees them
