@@ -168,6 +168,13 @@ def test_only_the_first_samples_of_a_large_part_are_told_to_be_looked_at(qtbot: 
     assert " of the first 2,000 wrong" in panel.summary.text()
 
 
+def test_more_classes_than_a_matrix_can_show_are_told(qtbot: QtBot) -> None:
+    data = {"kind": "given", "x": [[float(i)] for i in range(82)], "labels": [i % 41 for i in range(82)]}
+    panel = shown(qtbot, Desk(data=data, layers=[{"kind": "dense", "units": 41}]))
+    assert panel.summary.text().endswith(" · no confusion matrix above 40 classes")
+    assert not panel.classes.confusion.isVisible()
+
+
 def test_rows_of_numbers_are_a_table(qtbot: QtBot) -> None:
     desk = Desk(**given("softmax_cross_entropy", 3, labels=[i * i % 3 for i in range(40)]))
     panel = shown(qtbot, desk, 3)

@@ -23,6 +23,7 @@ from app.widgets.thumbnails import Thumbnails
 from engine.boundary import beliefs, points
 from engine.describe import describe
 from engine.frames import Frame, Picture, as_matrix
+from engine.losses import Hinge
 from engine.protocol import Built, FetchEnded, Fetching
 from engine.recipe import Recipe
 from engine.run import Run
@@ -160,6 +161,13 @@ def test_the_thumbnails_are_the_mini_batch_with_its_predictions(panel: DataPanel
     strip = picture.max(axis=2).max(axis=0) > 60  # where there is ink, left to right
     assert strip.any()
     assert not strip[:2].any()
+
+
+def test_outputs_that_a_hinge_takes_are_no_percentages(panel: DataPanel, digits: Recipe) -> None:
+    run = Run(msgspec.structs.replace(digits, loss=Hinge()))
+    run.step()
+    show(panel, run)
+    assert not any("%" in guess.text for guess in panel.thumbnails._guesses)
 
 
 def test_wrong_samples_are_red_and_right_ones_green_on_screen(panel: DataPanel, digits: Recipe) -> None:

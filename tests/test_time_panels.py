@@ -304,6 +304,7 @@ def test_while_it_plays_the_formula_says_to_pause(trained: Window, qtbot: QtBot)
         (r"\frac{\partial L}{\partial W_{i,j}} = g", "∂L/∂W[i,j] = g"),
         (r"\frac{1}{1 + e^{-z}}", "1/(1 + e^(−z))"),
         (r"\hat{x} = \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}}", "x\u0302 = (x − μ)/(√(σ^2 + ε))"),
+        (r"W^{\mathrm{old}}_{0,0} - \eta g", "Wᵒˡᵈ[0,0] − η g"),
     ],
 )
 def test_formulas_are_said_in_plain_text_too(latex: str, text: str) -> None:

@@ -215,7 +215,11 @@ class BeliefsPanel(Panel):
         if lost:
             told += f" · {count(int(lost))} with no number"
         outputs, after = math.prod(self._network.layers[-1].out_shape), f"step {count(int(step))}"
-        some = f" · {MOST_OUTPUTS} of {outputs} outputs" if self._kind == "values" and outputs > MOST_OUTPUTS else ""
+        some = ""
+        if self._kind == "values" and outputs > MOST_OUTPUTS:
+            some = f" · {MOST_OUTPUTS} of {outputs} outputs"
+        elif self._kind == "classes" and outputs > MOST_CLASSES:
+            some = f" · no confusion matrix above {MOST_CLASSES} classes"
         self.summary.setText(f"{self.part}: {told}{share} · loss {tiny(loss)}{some}")
         self.status_changed.emit(f"after {after}" if self.summary.isVisibleTo(self) else f"{told} · {after}")
 

@@ -150,7 +150,7 @@ class DataPanel(Panel):
             labels = labels[:, 0] if len(labels) == count else None
         if p is not None and len(p) != count:
             p = None
-        return guesses(labels, p, network.data.classes, count, sure=network.recipe.loss.needs_classes)
+        return guesses(labels, p, network.data.classes, count, sure=network.recipe.loss.takes != "values")
 
     def _draw_plane(self, frame: Frame) -> None:
         beliefs, points, batch = (_values(frame, a) for a in ("data.boundary", "data.points", "data.x"))

@@ -19,7 +19,7 @@ GROUP = r"\{((?:[^{}]|\{[^{}]*\})*)\}"  # a group with at most one level of grou
 @lru_cache(maxsize=500)
 def plain(latex: str) -> str:
     """Such as "∂L/∂W[i,j] = Σ x[n,i] · g[n,j]"."""
-    text = latex
+    text = latex.replace(r"^{\mathrm{old}}", "ᵒˡᵈ")
     for word in (r"\begin{cases}", r"\end{cases}", r"\left", r"\right"):
         text = text.replace(word, WORDS[word])
     text = text.replace(r"\partial ", "∂")
