@@ -36,7 +36,8 @@ class Timeline:
         self._opened: tuple[int, NDArray[Any]] | None = None  # the block last looked at row by row, and its rows
 
     def __len__(self) -> int:
-        return self._begin + self._fill
+        known = self.shared if self._past is None else len(self._past)
+        return self._begin + self._fill if known >= self.shared else known  # where rows of the past are still to come
 
     @property
     def _begin(self) -> int:

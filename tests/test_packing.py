@@ -152,3 +152,13 @@ def test_a_long_run_remembers_its_steps_in_half_the_room_of_its_numbers(optimize
     assert same_bits(run.history.rows(), np.array(kept))
     packed = run.history.nbytes - 2 * BLOCK * 8 * len(run.history.columns)
     assert packed < 0.55 * BLOCK * 8 * len(run.history.columns)
+
+
+def test_a_fork_ends_where_its_past_does_until_the_rest_of_that_has_come() -> None:
+    past = Timeline(["loss"])
+    past.extend(np.arange(30.0)[:, None])
+    fork = Timeline(["loss"], past, 40)
+    assert fork["loss"].tolist() == list(range(30))
+    past.extend(np.arange(30.0, 50.0)[:, None])
+    fork.append(np.array([7.0]))
+    assert fork["loss"].tolist() == [*range(40), 7.0]
