@@ -12,6 +12,7 @@ from PySide6.QtGui import QAction, QDesktopServices, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QWidget
 from pytestqt.qtbot import QtBot
+from shiboken6 import isValid
 
 from app.link import EngineLink
 from app.window import Window
@@ -87,11 +88,16 @@ class Monkey(QObject):
 
     def _click(self, widget: QWidget) -> None:
         button, chord, place = self.random.choice(BUTTONS), self.random.choice(CHORDS), self._place(widget)
-        twice = self.random.random() < 0.2
+        twice = self.random.random() < 0.2  # which makes a double click
         self.done.append(f"{'double ' * twice}click {name_of(widget)} {place.toTuple()} {button.name} {chord.name}")
         if isinstance(widget, QMenu) and (action := widget.actionAt(place)) is not None and leaves(action):
             return
-        (QTest.mouseDClick if twice else QTest.mouseClick)(widget, button, chord, place)
+        for _ in range(1 + twice):
+            QTest.mousePress(widget, button, chord, place)
+            if isValid(widget):  # a press may have closed it
+                QTest.mouseRelease(widget, button, chord, place)
+            if not isValid(widget):
+                return
 
     def _drag(self, widget: QWidget) -> None:
         places = [self._place(widget) for _ in range(self.random.randint(2, 5))]
@@ -99,8 +105,10 @@ class Monkey(QObject):
         left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
         QTest.mousePress(widget, left, none, places[0])
         for place in places[1:]:
-            QTest.mouseMove(widget, place)
-        QTest.mouseRelease(widget, left, none, places[-1])
+            if isValid(widget):
+                QTest.mouseMove(widget, place)
+        if isValid(widget):
+            QTest.mouseRelease(widget, left, none, places[-1])
 
     def _turn(self, widget: QWidget) -> None:
         place, chord = self._place(widget), self.random.choice(CHORDS)
@@ -113,7 +121,10 @@ class Monkey(QObject):
     def _type(self, widget: QWidget) -> None:
         key, chord = self.random.choice(KEYS), self.random.choice(CHORDS)
         self.done.append(f"type {name_of(widget)} {key.name} {chord.name}")
-        QTest.keyClick(QApplication.focusWidget() or widget, key, chord)
+        target = QApplication.focusWidget() or widget
+        QTest.keyPress(target, key, chord)
+        if isValid(target):
+            QTest.keyRelease(target, key, chord)
 
 
 def name_of(widget: QWidget) -> str:
