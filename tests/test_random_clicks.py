@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections import deque
 
 import pytest
@@ -157,7 +158,7 @@ def test_random_clicks_keys_and_drags_break_nothing(
         qtbot.waitUntil(lambda: monkey.left <= 0, timeout=3_000_000)
     finally:
         monkey.end()
-        print(*monkey.done, sep="\n")
+        sys.stdout.write("\n".join(monkey.done))  # shown where the test fails
     window.presentation.end()
     session = window.session
     session.use(window.session.recipe)
