@@ -1,0 +1,1 @@
+"""A run as code: scripts that train the same network from where it stands, with PyTorch or with NumPy alone."""

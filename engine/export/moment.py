@@ -1,0 +1,129 @@
+"""What an exported script starts from and what it has to reproduce: tensors, the next mini-batches, their losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.frozen import ROLES as FROZEN
+from engine.layers import Layer
+from engine.layers.base import Array, Shape
+from engine.layers.custom import Custom
+from engine.layers.dropout import DropoutLayer
+from engine.layers.residual import ResidualLayer
+from engine.recipe import Recipe
+from engine.spec import RecipeError
+from engine.trainer import Trainer
+
+STEPS = 10  # mini-batches that a script goes on for
+MARK = "nablascope.export"  # stands in every file of arrays that belongs to a script
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A network at a whole mini-batch, and the next ones.
+
+    `arrays` by name: parameters and buffers by address ("0.W"), optimizer slots ("velocity.0.W"), what dropout keeps
+    ("kept.2", (steps, B, *in)), the samples `x` and targets `t` of the next mini-batches, which of these each one takes
+    (`order`, (steps, B), −1 where one is shorter), and their `losses`.
+    """
+
+    recipe: Recipe
+    done: int  # mini-batches that came before
+    shapes: tuple[Shape, ...]
+    parameters: tuple[str, ...]
+    trained: tuple[str, ...]  # those that are not frozen
+    is_ragged: bool  # some mini-batch is shorter than others
+    arrays: dict[str, Array]
+
+
+def refuse_what_cannot_be_written(recipe: Recipe) -> None:
+    """Raise RecipeError, one sentence, where a script cannot do what the recipe does."""
+    for bug in recipe.bugs:
+        where = "the loss" if bug.layer < 0 else f"layers[{bug.layer}] ({recipe.layers[bug.layer].kind()})"
+        what = "a hidden bug is planted in this network" if bug.hidden else f"{bug.slug!r} is planted into {where}"
+        raise RecipeError(f"{what}, and a script would not have it; take the bug out and export again")
+    for index, spec in enumerate(recipe.layers):
+        for prefix, held in spec.inside():
+            if isinstance(held, Custom):
+                raise RecipeError(
+                    f"layers[{index}]{f' {prefix}' if prefix else ''} is a layer of your own ({held.label()}), whose "
+                    "code cannot be exported; take it out, or put a built-in layer in its place"
+                )
+
+
+def moment_of(trainer: Trainer, pulse: Callable[[], None] = lambda: None, steps: int = STEPS) -> Moment:
+    """The trainer's last whole mini-batch and the `steps` that follow it, which it computes; it is left there.
+
+    Raises RecipeError where there is something that no script can do.
+    """
+    recipe, network = trainer.recipe, trainer.network
+    refuse_what_cannot_be_written(recipe)
+    frozen = frozen_addresses(recipe)
+    parameters = tuple(slot.address for slot in network.slots)
+    trained = tuple(address for address in parameters if address not in frozen)
+    if not trained:
+        raise RecipeError("there is no parameter to train in this network; add a dense layer, or thaw one")
+    trainer.abandon()
+    done, arrays = trainer.step_count, _tensors(trainer)
+    rows, losses, kept = [], [], []
+    with trainer.computing():
+        for _ in range(steps):
+            for _phase in trainer.phases():
+                pulse()
+            rows.append(trainer.chosen.copy())
+            losses.append(trainer.loss)
+            kept.append({a: layer.mask > 0 for a, layer in dropouts(trainer.current.layers)})
+    sizes, wide = {len(row) for row in rows}, max(map(len, rows))
+    samples, places = np.unique(np.concatenate(rows), return_inverse=True)
+    order = np.split(places.reshape(-1), np.cumsum([len(row) for row in rows])[:-1])
+    arrays |= {"x": trainer.x[samples], "t": trainer.targets[samples], "losses": np.array(losses)}
+    arrays["order"] = np.stack([_padded(row, wide, -1) for row in order])
+    for address in kept[0]:
+        arrays[f"kept.{address}"] = np.stack([_padded(masks[address], wide, False) for masks in kept])
+    arrays[MARK] = np.array(1)
+    shapes = tuple(network.shapes)
+    return Moment(recipe, done, shapes, parameters, trained, len(sizes) > 1, arrays)
+
+
+def frozen_addresses(recipe: Recipe) -> set[str]:
+    """Parameters that the update leaves as they are, such as "0.W"."""
+    return {
+        f"{index}.{prefix}{role}"
+        for index, spec in enumerate(recipe.layers)
+        for prefix, held in spec.inside()
+        for role in FROZEN[getattr(held, "frozen", "nothing")]
+    }
+
+
+def dropouts(layers: list[Layer]) -> Iterator[tuple[str, DropoutLayer]]:
+    """Every dropout with its address, "2" or "4.1", those in blocks too."""
+    for index, layer in enumerate(layers):
+        yield from _dropouts_in(str(index), layer)
+
+
+def _dropouts_in(address: str, layer: Layer) -> Iterator[tuple[str, DropoutLayer]]:
+    if isinstance(layer, DropoutLayer):
+        yield address, layer
+    if isinstance(layer, ResidualLayer):
+        for name, held in layer.layers.items():
+            yield from _dropouts_in(f"{address}.{name}", held)
+
+
+def _tensors(trainer: Trainer) -> dict[str, Array]:
+    """Copies of parameters, buffers and optimizer slots by name."""
+    network = trainer.network
+    found = {slot.address: slot.view(network.parameters).copy() for slot in network.slots}
+    found |= {slot.address: slot.view(network.buffers).copy() for slot in network.buffer_slots}
+    for name, flat in zip(trainer.recipe.optimizer.slot_names, network.optimizer_slots, strict=False):
+        found |= {f"{name}.{slot.address}": slot.view(flat).copy() for slot in network.slots}
+    return found
+
+
+def _padded(row: Array, length: int, fill: int | bool) -> Array:
+    """A row, or rows, filled up to a length."""
+    found = np.full((length, *row.shape[1:]), fill, row.dtype)
+    found[: len(row)] = row
+    return found
