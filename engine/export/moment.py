@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import isfinite
 
+import msgspec
 import numpy as np
 
+from engine.datasets import Samples
 from engine.frozen import ROLES as FROZEN
 from engine.layers import Layer
 from engine.layers.base import Array, Shape
@@ -18,6 +21,7 @@ from engine.spec import RecipeError
 from engine.trainer import Trainer
 
 STEPS = 10  # mini-batches that a script goes on for
+SHAKE = 2.0**-50  # a few roundings
 MARK = "nablascope.export"  # stands in every file of arrays that belongs to a script
 
 
@@ -27,7 +31,8 @@ class Moment:
 
     `arrays` by name: parameters and buffers by address ("0.W"), optimizer slots ("velocity.0.W"), what dropout keeps
     ("kept.2", (steps, B, *in)), the samples `x` and targets `t` of the next mini-batches, which of these each one takes
-    (`order`, (steps, B), −1 where one is shorter), and their `losses`.
+    (`order`, (steps, B), −1 where one is shorter), and their `losses`, computed in float64 whatever the recipe says:
+    in float32 no two libraries agree to more than a few digits. A float32 run's own are `losses_float32`.
     """
 
     recipe: Recipe
@@ -36,6 +41,9 @@ class Moment:
     parameters: tuple[str, ...]
     trained: tuple[str, ...]  # those that are not frozen
     is_ragged: bool  # some mini-batch is shorter than others
+    blur: (
+        float  # how far apart roundings drive the losses, times ten; of most networks some 1e-14, of chaotic ones more
+    )
     arrays: dict[str, Array]
 
 
@@ -68,24 +76,67 @@ def moment_of(trainer: Trainer, pulse: Callable[[], None] = lambda: None, steps:
         raise RecipeError("there is no parameter to train in this network; add a dense layer, or thaw one")
     trainer.abandon()
     done, arrays = trainer.step_count, _tensors(trainer)
+    wide, shaken = _in_float64(trainer), _in_float64(trainer)
+    flat = shaken.network.parameters
+    flat *= 1 + SHAKE * np.random.default_rng(0).choice([-1.0, 1.0], flat.size)
     rows, losses, kept = [], [], []
-    with trainer.computing():
-        for _ in range(steps):
-            for _phase in trainer.phases():
-                pulse()
-            rows.append(trainer.chosen.copy())
-            losses.append(trainer.loss)
-            kept.append({a: layer.mask > 0 for a, layer in dropouts(trainer.current.layers)})
-    sizes, wide = {len(row) for row in rows}, max(map(len, rows))
+    for _ in range(steps):
+        losses.append(_loss_of_step(trainer, None, pulse))
+        rows.append(trainer.chosen.copy())
+        kept.append({a: layer.mask > 0 for a, layer in dropouts(trainer.current.layers)})
+    batches = [(trainer.x[row], trainer.targets[row]) for row in rows]
+    if recipe.dtype == "float32":
+        arrays["losses_float32"] = np.array(losses)
+        losses = [_loss_of_step(wide, batch, pulse) for batch in batches]
+    blur = _apart(losses, [_loss_of_step(shaken, batch, pulse) for batch in batches])
+    sizes = {len(row) for row in rows}
     samples, places = np.unique(np.concatenate(rows), return_inverse=True)
     order = np.split(places.reshape(-1), np.cumsum([len(row) for row in rows])[:-1])
     arrays |= {"x": trainer.x[samples], "t": trainer.targets[samples], "losses": np.array(losses)}
-    arrays["order"] = np.stack([_padded(row, wide, -1) for row in order])
+    arrays["order"] = np.stack([_padded(row, max(sizes), -1) for row in order])
     for address in kept[0]:
-        arrays[f"kept.{address}"] = np.stack([_padded(masks[address], wide, False) for masks in kept])
+        arrays[f"kept.{address}"] = np.stack([_padded(masks[address], max(sizes), False) for masks in kept])
     arrays[MARK] = np.array(1)
     shapes = tuple(network.shapes)
-    return Moment(recipe, done, shapes, parameters, trained, len(sizes) > 1, arrays)
+    return Moment(recipe, done, shapes, parameters, trained, len(sizes) > 1, blur, arrays)
+
+
+def _loss_of_step(trainer: Trainer, batch: tuple[Array, Array] | None, pulse: Callable[[], None]) -> float:
+    """The loss of the next mini-batch, or of the given one, which is trained on."""
+    with trainer.computing():
+        for _ in trainer.phases(batch):
+            pulse()
+    return trainer.loss
+
+
+def _apart(losses: list[float], others: list[float]) -> float:
+    """Ten times the largest difference, against the loss where that is above 1; 0 where none is finite."""
+    found = [abs(a - b) / max(1.0, abs(a)) for a, b in zip(losses, others, strict=True)]
+    return 10 * max((d for d in found if isfinite(d)), default=0.0)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Some samples as data, so that a trainer can be made, which is then given its mini-batches. No one's choice."""
+
+    trainer: Trainer
+    validation: float = 0.0
+    shuffle: bool = False
+    drop_last: bool = False
+
+    def load(self, _: np.random.Generator) -> Samples:
+        """x (B, *in), and labels (B,) or values (B, K)."""
+        of = self.trainer
+        x, t = (array[: of.recipe.batch_size] for array in (of.x, of.targets))
+        return Samples(x, t if t.ndim == 1 else None, of.samples.classes, None if t.ndim == 1 else t)
+
+
+def _in_float64(trainer: Trainer) -> Trainer:
+    """A trainer that stands where this one does, with the very same numbers in float64."""
+    recipe = msgspec.structs.replace(trainer.recipe, dtype="float64", data=_Batch(trainer))
+    wide, network = Trainer(recipe), trainer.network
+    wide.go_to(trainer.step_count, network.parameters, network.optimizer_slots, network.buffers)
+    return wide
 
 
 def frozen_addresses(recipe: Recipe) -> set[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.export.moment import Moment
-from engine.export.writing import FILE, ROUNDINGS, Section, comparing, indented, rate_function, settings, taken
+from engine.export.writing import Section, comparing, indented, listed, looping, rate_function, reading, settings
 from engine.layers import LayerSpec
 from engine.layers.base import Shape
 from engine.layers.residual import SKIP, Residual
@@ -50,6 +50,7 @@ class Place:
         return text.format(x=self.x, y=self.y, gx=self.gx, gy=self.gy, tag=self.tag)
 
 
+TOLERANCE = 1e-12
 Lines = tuple[list[str], list[str]]  # of forward, and of backward
 
 # --- layers ---------------------------------------------------------------------------------------
@@ -122,13 +123,21 @@ def _dropout(s: Any, at: Place) -> Lines:
     return [mask, at.filled("{y} = {x} * mask{tag}")], [at.filled("{gx} = {gy} * mask{tag}")]
 
 
+def _reshape(s: Any, at: Place) -> Lines:
+    shape = ", ".join(map(str, s.shape))
+    return [at.filled("{y} = {x}.reshape(len({x}), ") + f"{shape})"], [at.filled("{gx} = {gy}.reshape({x}.shape)")]
+
+
 def _prelu(s: Any, at: Place) -> Lines:
     wide = len(at.shape) > 1 and s.per_feature
     beside = "".join("[" + ", ".join([":", *["None"] * (len(at.shape) - 1)]) + "]") if wide else ""
     axes = (0, *range(2, len(at.shape) + 1))
     total = f"sum(axis={axes})" if s.per_feature else "sum().reshape(1)"
     return (
-        [at.filled("slope{tag} = ") + at.p("slope") + beside, at.filled("{y} = np.where({x} > 0, {x}, slope{tag} * {x})")],
+        [
+            at.filled("slope{tag} = ") + at.p("slope") + beside,
+            at.filled("{y} = np.where({x} > 0, {x}, slope{tag} * {x})"),
+        ],
         [
             at.g("slope") + at.filled(" = ({gy} * np.minimum({x}, 0)).") + total,
             at.filled("{gx} = np.where({x} > 0, {gy}, slope{tag} * {gy})"),
@@ -152,14 +161,11 @@ def _gelu(s: Any, at: Place) -> Lines:
 
 
 def _selu(_: Any, at: Place) -> Lines:
-    product = f"{SELU_SCALE * SELU_ALPHA!r}"
+    scale, product = repr(SELU_SCALE), repr(SELU_SCALE * SELU_ALPHA)
+    above, below = f"np.where({at.x} > 0, {scale} * ", f"{product} * "
     return (
-        [at.filled(f"{{y}} = np.where({{x}} > 0, {SELU_SCALE!r} * {{x}}, {product} * np.expm1(np.minimum({{x}}, 0)))")],
-        [
-            at.filled(
-                f"{{gx}} = np.where({{x}} > 0, {SELU_SCALE!r} * {{gy}}, {{gy}} * {product} * np.exp(np.minimum({{x}}, 0)))"
-            )
-        ],
+        [f"{at.y} = {above}{at.x}, {below}np.expm1(np.minimum({at.x}, 0)))"],
+        [f"{at.gx} = {above}{at.gy}, {at.gy} * {below}np.exp(np.minimum({at.x}, 0)))"],
     )
 
 
@@ -202,7 +208,7 @@ LAYERS: dict[str, Callable[[Any, Place], Lines]] = {
     "dropout": _dropout,
     "residual": _residual,
     "flatten": _each("{y} = {x}.reshape(len({x}), -1)", "{gx} = {gy}.reshape({x}.shape)"),
-    "reshape": _each("{y} = {x}.reshape(len({x}), *{s.shape})", "{gx} = {gy}.reshape({x}.shape)"),
+    "reshape": _reshape,
     "softmax": _each("{y} = softmax({x})", "{gx} = {y} * ({gy} - ({gy} * {y}).sum(axis=1, keepdims=True))"),
     "log_softmax": _each("{y} = log_softmax({x})", "{gx} = {gy} - np.exp({y}) * {gy}.sum(axis=1, keepdims=True)"),
     "relu": _each("{y} = np.maximum({x}, 0)", "{gx} = {gy} * ({x} > 0)"),
@@ -249,8 +255,7 @@ def places(moment: Moment) -> Iterator[tuple[LayerSpec, Place]]:
 # --- what is trained for, and how -----------------------------------------------------------------
 
 
-def _least(recipe: Recipe) -> str:
-    return repr(smallest_probability(recipe.dtype))
+LEAST = repr(smallest_probability("float64"))
 
 
 def _squared_error(recipe: Recipe) -> str:
@@ -265,11 +270,11 @@ LOSSES: dict[str, Callable[[Any], str]] = {
         if r.loss.label_smoothing
         else "softmax_cross_entropy({y}, t)"
     ),
-    "cross_entropy": lambda r: f"cross_entropy({{y}}, t, least={_least(r)})",
+    "cross_entropy": lambda _: f"cross_entropy({{y}}, t, least={LEAST})",
     "hinge": lambda r: f"hinge({{y}}, t, margin={r.loss.margin!r})",
     "binary_cross_entropy": lambda _: "binary_cross_entropy({y}, t)",
-    "binary_cross_entropy_on_probabilities": lambda r: (
-        f"binary_cross_entropy_on_probabilities({{y}}, t, least={_least(r)})"
+    "binary_cross_entropy_on_probabilities": lambda _: (
+        f"binary_cross_entropy_on_probabilities({{y}}, t, least={LEAST})"
     ),
     "mean_squared_error": _squared_error,
     "absolute_error": lambda _: "absolute_error({y}, t)",
@@ -392,12 +397,12 @@ def update(moment: Moment) -> str:
         terms = ([f"{l1!r} * np.sign({W})"] if l1 else []) + ([f"{l2!r} * {W}"] if l2 else [])
         body.append(f'g["{address}"] = g["{address}"] + ' + " + ".join(terms))
     if len(moment.trained) < len(moment.parameters) or recipe.clip.kind() != "none":
-        body.append(f"trained = {list(moment.trained)!r}".replace("'", '"'))
+        body += listed("trained = ", moment.trained)
     body += CLIPS[recipe.clip.kind()](recipe.clip)
     if recipe.schedule.kind() != "constant":
         body.append("lr = rate(done)")
     decays = getattr(optimizer, "weight_decay", 0.0) and optimizer.kind() != "adamw"
-    body.append("for name in trained:" if any(line.startswith("trained =") for line in body) else "for name in p:")
+    body.append("for name in trained:" if "trained = " in "".join(body) else "for name in p:")
     body.append("    grad = g[name]" + (" + weight_decay * p[name]" if decays else ""))
     body += ["    " + line for line in OPTIMIZERS[optimizer.kind()](optimizer)]
     return "def update(g, done):\n" + indented(body)
@@ -405,21 +410,18 @@ def update(moment: Moment) -> str:
 
 def state(moment: Moment) -> str:
     """The lines that read what was saved."""
-    names = "[" + ", ".join(f'"{name}"' for name in moment.parameters) + "]"
     lines = [
-        f"with np.load({FILE}, allow_pickle=False) as file:",
-        "    saved = dict(file)",
-        f"p = {{name: saved[name] for name in {names}}}  # parameters by layer and role",
+        *reading(moment),
+        *listed("names = ", moment.parameters),
+        "p = {name: saved[name] for name in names}  # parameters by layer and role",
     ]
     for slot in moment.recipe.optimizer.slot_names:
         lines.append(f'{slot} = {{name: saved[f"{slot}.{{name}}"] for name in p}}')
-    averages = [name for name in moment.arrays if name.rpartition(".")[2].startswith("running_")]
-    if averages:
-        listed = "[" + ", ".join(f'"{name}"' for name in averages) + "]"
-        lines.append(f"averages = {{name: saved[name] for name in {listed}}}  # which inference uses")
+    if any(".running_" in name for name in moment.arrays):
+        lines.append('averages = {name: a for name, a in saved.items() if ".running_" in name}  # which inference uses')
     if any(name.startswith("kept.") for name in moment.arrays):
         lines.append('kept = {name[5:]: saved[name].astype(saved["x"].dtype) for name in saved if name[:5] == "kept."}')
-    return "\n".join([*lines, f"done = {moment.done}  # mini-batches so far"])
+    return "\n".join(lines)
 
 
 def sections(moment: Moment) -> list[Section]:
@@ -429,14 +431,11 @@ def sections(moment: Moment) -> list[Section]:
     rate = rate_function(moment)
     functions = functions_for(work)
     hyper = settings(recipe.optimizer)
-    tolerance = ROUNDINGS[recipe.dtype]
     loop = [
-        'for number, (row, wanted) in enumerate(zip(saved["order"], saved["losses"])):',
-        f"    chosen = {taken(moment)}",
+        *looping(moment),
         '    loss, g = passes(saved["x"][chosen], saved["t"][chosen], number)',
         "    update(g, done + number)",
-        *["    " + line for line in comparing(tolerance, "is NumPy's arithmetic the same here?")],
-        f'print("all losses agree to {tolerance:g}")',
+        *comparing(moment, TOLERANCE),
     ]
     uses_math = any("math." in text for text in (*work, rate, functions))
     head = ["import math"] if uses_math else []

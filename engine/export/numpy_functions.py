@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 def sigmoid(x: Array) -> Array:
     """σ(x) = 1 / (1 + e^−x), with exponentials of numbers ≤ 0 only, which cannot overflow."""
-    return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
+    return np.asarray(np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))))
 
 
 def normal_cdf(x: Array) -> Array:
@@ -38,7 +38,7 @@ def tanh_cdf(x: Array) -> Array:
 def tanh_gelu_slope(x: Array) -> Array:
     """d/dx x·Φ(x) with Φ by the tanh."""
     phi = tanh_cdf(x)
-    return phi + 2 * x * phi * (1 - phi) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
+    return np.asarray(phi + 2 * x * phi * (1 - phi) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x))
 
 
 def softmax(x: Array) -> Array:
@@ -142,9 +142,7 @@ def conv2d_grad_W(grad_y: Array, x: Array, W: Array, stride: int, padding: int, 
     return np.tensordot(grad_y, found, axes=([0, 2, 3], [0, 2, 3]))
 
 
-def conv2d_grad_x(
-    grad_y: Array, W: Array, shape: tuple[int, ...], stride: int, padding: int, dilation: int
-) -> Array:
+def conv2d_grad_x(grad_y: Array, W: Array, shape: tuple[int, ...], stride: int, padding: int, dilation: int) -> Array:
     """Every window gives W·grad_y back to the pixels it has seen."""
     kernel = W.shape[2]
     parts = [

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from textwrap import wrap
+from typing import Any
 
 import numpy as np
 
-from engine.export import numpy_code, torch_code
+from engine.export import Target, numpy_code, torch_code
 from engine.export.moment import MARK, Moment
-from engine.export.writing import FILE, Section, one_line
+from engine.export.writing import FILE, WIDTH, Section, one_line
 from engine.files import FileError, write_whole
 
-Target = Literal["torch", "numpy"]
 SECTIONS = {"torch": torch_code.sections, "numpy": numpy_code.sections}
 LIBRARY = {"torch": "PyTorch", "numpy": "NumPy alone"}
 
@@ -36,7 +37,7 @@ def export(moment: Moment, path: Path, target: Target) -> tuple[Path, Path]:
         text = script(sections, introduction(moment, target, arrays.name))
     write_whole(
         {
-            arrays: lambda file: np.savez(file, **moment.arrays),
+            arrays: partial(np.savez, **moment.arrays),
             path: lambda file: file.write(text.encode()),
         }
     )
@@ -66,14 +67,15 @@ def introduction(moment: Moment, target: Target, arrays: str) -> list[str]:
         f"{one_line(recipe.name)}: a network from Nablascope, with {LIBRARY[target]}.",
         f"{layers}; {recipe.loss.title()}; {recipe.optimizer.title()}.",
         f"Goes on after mini-batch {moment.done} for {steps} more, and holds every loss against Nablascope's.",
-        f"Weights, the optimizer's state, the mini-batches and their order are in {one_line(arrays)}, beside this file.",
+        f"Weights, the optimizer's state and the mini-batches in their order are in {one_line(arrays)}, beside it.",
     ]
 
 
 def script(sections: Sequence[Section], told: Sequence[str]) -> str:
     """A Python file."""
     head, *rest = sections
-    pieces = ['"""' + told[0] + "\n\n" + "\n".join(told[1:]) + '\n"""', head.code]
+    lines = [line for text in told[1:] for line in wrap(text, WIDTH)]
+    pieces = ['"""' + told[0] + "\n\n" + "\n".join(lines) + '\n"""', head.code]
     for section in rest:
         title = f"# --- {section.title} "
         pieces.append(f"{title:-<100}\n\n{section.code}")

@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from engine.export.moment import Moment
-from engine.export.numpy_code import penalties
-from engine.export.writing import FILE, Section, comparing, indented, names_of, rate_function, taken
+from engine.export.numpy_code import LEAST, penalties
+from engine.export.writing import Section, comparing, looping, names_of, rate_function, reading
 from engine.layers import LayerSpec
 from engine.layers.base import Shape
 from engine.layers.residual import SKIP, Residual
-from engine.losses.likelihood import smallest_probability
 from engine.recipe import Recipe
 from engine.spec import KindSpec
 
-TOLERANCE = {"float32": 1e-4, "float64": 1e-6}
+TOLERANCE = 1e-6
 
 # --- layers: an expression each -------------------------------------------------------------------
 
@@ -123,7 +122,7 @@ def sequential(layers: list[tuple[str, LayerSpec, Shape]]) -> str:
     lines = ["nn.Sequential("]
     for address, spec, shape in layers:
         *first, last = module(spec, shape, address).splitlines()
-        comment = "" if first else f"  # {spec.caption(shape)}"
+        comment = "" if first or spec.caption(shape) == spec.title() else f"  # {spec.caption(shape)}"
         lines += [f"    {line}" for line in (*first, f"{last},{comment}")]
     return "\n".join([*lines, ")"])
 
@@ -155,7 +154,7 @@ LOSSES: dict[str, Callable[[Any], str]] = {
         if r.loss.label_smoothing
         else "functional.cross_entropy(y, t)"
     ),
-    "cross_entropy": lambda r: f"functional.nll_loss(torch.log(y.clamp(min={smallest_probability(r.dtype)!r})), t)",
+    "cross_entropy": lambda _: f"functional.nll_loss(torch.log(y.clamp(min={LEAST})), t)",
     "hinge": lambda r: f"functional.multi_margin_loss(y, t, margin={r.loss.margin!r})",
     "binary_cross_entropy": lambda _: "functional.binary_cross_entropy_with_logits(y, t)",
     "binary_cross_entropy_on_probabilities": lambda _: "functional.binary_cross_entropy(y, t)",
@@ -248,19 +247,18 @@ def _penalty_lines(moment: Moment) -> list[str]:
         W = f'model.get_parameter("{named[address]}")'
         terms += [f"{l1!r} * {W}.abs().sum()"] if l1 else []
         terms += [f"{l2!r} / 2 * {W}.square().sum()"] if l2 else []
-    return ["def penalty():", '    """What large weights cost, beside the loss."""', f"    return {' + '.join(terms)}"]
+    lines = ["    total = 0.0", *(f"    total = total + {term}" for term in terms), "    return total"]
+    return ["def penalty():", '    """What large weights cost, beside the loss."""', *lines]
 
 
 def _loop(moment: Moment) -> list[str]:
     recipe = moment.recipe
-    tolerance = TOLERANCE[recipe.dtype]
     clip = CLIPS.get(recipe.clip.kind())
     whole = "(loss + penalty())" if list(penalties(recipe)) else "loss"
     rate = recipe.schedule.kind() != "constant"
     return [
         "model.train()",
-        'for number, (row, wanted) in enumerate(zip(saved["order"], saved["losses"])):',
-        f"    chosen = {taken(moment)}",
+        *looping(moment),
         '    x, t = torch.from_numpy(saved["x"][chosen]), torch.from_numpy(saved["t"][chosen])',
         *(['    optimizer.param_groups[0]["lr"] = rate(done + number)'] if rate else []),
         "    optimizer.zero_grad()",
@@ -270,8 +268,7 @@ def _loop(moment: Moment) -> list[str]:
         *([f"    {clip(recipe.clip)}"] if clip is not None else []),
         "    optimizer.step()",
         "    loss = loss.item()",
-        *["    " + line for line in comparing(tolerance, "is PyTorch another version here?")],
-        f'print("all losses agree to {tolerance:g}")',
+        *comparing(moment, TOLERANCE),
     ]
 
 
@@ -288,10 +285,8 @@ def sections(moment: Moment) -> list[Section]:
         "from torch import nn",
         "from torch.nn import functional",
         "",
-        f"torch.set_default_dtype(torch.{recipe.dtype})",
-        f"with np.load({FILE}, allow_pickle=False) as file:",
-        "    saved = dict(file)",
-        f"done = {moment.done}  # mini-batches so far",
+        "torch.set_default_dtype(torch.float64)",
+        *reading(moment),
         "",
         "",
         "def tensor(name):",
