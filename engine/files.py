@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engine.spec import RecipeError
 
@@ -39,6 +42,11 @@ def write_whole(files: dict[Path, Callable[[BinaryIO], object]]) -> None:
         for draft in drafts.values():
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
+
+
+def as_npz(arrays: Mapping[str, NDArray[Any]]) -> Callable[[BinaryIO], object]:
+    """A function that writes arrays by name to a file."""
+    return lambda file: np.savez(file, **arrays)  # type: ignore[arg-type]  # no name is that of its arguments
 
 
 @contextmanager

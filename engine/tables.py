@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from engine.files import FileError, write_whole
+from engine.files import FileError, as_npz, write_whole
 from engine.layers.base import Array
 from engine.timeline import Timeline
 
@@ -33,7 +32,7 @@ def save_curves(path: Path, history: Timeline, first: int, pulse: Callable[[], N
     table = np.concatenate(list(rows())) if len(history) > first else np.empty((0, len(history.columns)))
     columns = {"step": np.arange(first + 1, first + 1 + len(table))}
     columns |= dict(zip(history.columns, table.T, strict=True))
-    write_whole({path: partial(np.savez, **columns)})  # type: ignore[arg-type]
+    write_whole({path: as_npz(columns)})
 
 
 def save_tensor(path: Path, address: str, array: Array) -> None:
@@ -45,7 +44,7 @@ def save_tensor(path: Path, address: str, array: Array) -> None:
         matrix = array.reshape(1, -1) if array.ndim < 2 else array.reshape(array.shape[0], -1)
         write_whole({path: lambda file: _write_csv(file, iter([matrix]))})
     else:
-        write_whole({path: partial(np.savez, **{address: array})})  # type: ignore[arg-type]
+        write_whole({path: as_npz({address: array})})
 
 
 def _write_csv(file: BinaryIO, blocks: Iterator[Array], head: tuple[str, ...] = (), number: int | None = None) -> None:

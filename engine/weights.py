@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from engine.files import FileError, reason_of, write_whole
+from engine.files import FileError, as_npz, reason_of, write_whole
 from engine.layers.base import Array, shape_text
 from engine.network import Network
 
@@ -31,7 +30,7 @@ def save(path: Path, tensors: Mapping[str, Array]) -> None:
 
         write_whole({path: lambda file: file.write(packed(plain))})
     elif path.suffix == NPZ:
-        write_whole({path: partial(np.savez, **plain)})  # type: ignore[arg-type]  # names are no arguments of its own
+        write_whole({path: as_npz(plain)})
     else:
         raise FileError(f"{path} must end in {NPZ} or {SAFETENSORS}; choose another name")
 

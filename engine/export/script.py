@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 from engine.export import Target, numpy_code, torch_code
 from engine.export.moment import MARK, Moment
 from engine.export.writing import FILE, WIDTH, Section, one_line
-from engine.files import FileError, write_whole
+from engine.files import FileError, as_npz, write_whole
 
 SECTIONS = {"torch": torch_code.sections, "numpy": numpy_code.sections}
 LIBRARY = {"torch": "PyTorch", "numpy": "NumPy alone"}
@@ -37,7 +36,7 @@ def export(moment: Moment, path: Path, target: Target) -> tuple[Path, Path]:
         text = script(sections, introduction(moment, target, arrays.name))
     write_whole(
         {
-            arrays: partial(np.savez, **moment.arrays),
+            arrays: as_npz(moment.arrays),
             path: lambda file: file.write(text.encode()),
         }
     )
