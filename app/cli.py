@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import NoReturn
 
+from engine.export import Target
 from engine.owncode import trust
 from engine.recipe import Recipe
 from engine.spec import RecipeError
@@ -150,7 +151,7 @@ def export(arguments: argparse.Namespace) -> int:
         trainer = Trainer(recipe)
         for _ in range(arguments.steps):
             trainer.step()
-        target = "torch" if arguments.torch else "numpy"
+        target: Target = "torch" if arguments.torch else "numpy"
         files = write(moment_of(trainer), arguments.torch or arguments.numpy, target)
     except RecipeError as error:
         return refuse(error)

@@ -43,7 +43,8 @@ def load(path: Path) -> dict[str, Array]:
         if path.suffix == SAFETENSORS:
             with safe_open(path, "np") as file:
                 return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as opened:  # which numpy leaves open where it is no archive
+            arrays = np.load(opened, allow_pickle=False)
             if isinstance(arrays, np.ndarray):
                 raise FileError(f"{path} holds one array without a name; choose a {NPZ} or {SAFETENSORS} file")
             return dict(arrays)

@@ -48,9 +48,10 @@ def _refuse_to_overwrite(arrays: Path) -> None:
     if not arrays.exists():
         return
     try:
-        with np.load(arrays, allow_pickle=False) as file:
-            ours = MARK in file
-    except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError):
+        with arrays.open("rb") as opened:
+            found = np.load(opened, allow_pickle=False)
+            ours = not isinstance(found, np.ndarray) and MARK in found
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         ours = False
     if not ours:
         raise FileError(
