@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog, QMessageBox
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
+from app.session import Session
 from engine import protocol
 from engine.export import Target
-
-if TYPE_CHECKING:
-    from app.window import Window
 
 SCRIPTS = ("Python script (*.py)", "Jupyter notebook (*.ipynb)")
 WEIGHTS = ("NumPy (*.npz)", "Safetensors (*.safetensors)")
@@ -21,57 +18,57 @@ ALL_WEIGHTS = "Weights (*.npz *.safetensors)"
 NOT_IN_NAMES = '/\\:*?"<>|'  # somewhere not allowed in a file's name
 
 
-def export_script(window: Window, target: Target) -> None:
+def export_script(session: Session, parent: QWidget, target: Target) -> None:
     """A script or a notebook that goes on from here."""
     library = {"torch": "PyTorch", "numpy": "NumPy"}[target]
-    path = ask_where(window, f"Export as {library}", _name(window), SCRIPTS)
+    path = ask_where(parent, f"Export as {library}", _name(session), SCRIPTS)
     if path:
-        window.session.exchange(protocol.ExportScript(path, target))
+        session.exchange(protocol.ExportScript(path, target))
 
 
-def save_weights(window: Window) -> None:
+def save_weights(session: Session, parent: QWidget) -> None:
     """Parameters and running statistics as they are here."""
-    path = ask_where(window, "Save weights", f"{_name(window)} weights", WEIGHTS)
+    path = ask_where(parent, "Save weights", f"{_name(session)} weights", WEIGHTS)
     if path:
-        window.session.exchange(protocol.SaveWeights(path))
+        session.exchange(protocol.SaveWeights(path))
 
 
-def save_curves(window: Window) -> None:
+def save_curves(session: Session, parent: QWidget) -> None:
     """The numbers of every step of the present path."""
-    path = ask_where(window, "Save curves", f"{_name(window)} curves", TABLES)
+    path = ask_where(parent, "Save curves", f"{_name(session)} curves", TABLES)
     if path:
-        window.session.exchange(protocol.SaveCurves(path))
+        session.exchange(protocol.SaveCurves(path))
 
 
-def save_tensor(window: Window) -> None:
-    """Every entry of the selected tensor."""
-    selection = window.session.selection
-    if selection is None:
-        window.say("select a tensor first, such as a weight", True)
+def save_tensor(session: Session, parent: QWidget, address: str = "") -> None:
+    """Every entry of a tensor, or of the selected one."""
+    address = address or (session.selection.address if session.selection is not None else "")
+    if not address:
+        session.said.emit("select a tensor first, such as a weight", True)
         return
-    path = ask_where(window, f"Save {selection.address}", f"{_name(window)} {selection.address}", TABLES)
+    path = ask_where(parent, f"Save {address}", f"{_name(session)} {address}", TABLES)
     if path:
-        window.session.exchange(protocol.SaveTensor(selection.address, path))
+        session.exchange(protocol.SaveTensor(address, path))
 
 
-def load_weights(window: Window) -> None:
+def load_weights(session: Session, parent: QWidget) -> None:
     """Go on with the weights in a file."""
-    path, _ = QFileDialog.getOpenFileName(window, "Load weights", "", ALL_WEIGHTS)
+    path, _ = QFileDialog.getOpenFileName(parent, "Load weights", "", ALL_WEIGHTS)
     if path:
-        window.session.exchange(protocol.LoadWeights(path))
+        session.exchange(protocol.LoadWeights(path))
 
 
-def load_what_fits(window: Window, event: protocol.FitsPartly) -> None:
+def load_what_fits(session: Session, parent: QWidget, event: protocol.FitsPartly) -> None:
     """Not everything in a file fits: ask whether the rest is to be loaded; no unless the user says yes."""
-    if ask_for_the_rest(window, event):
-        window.session.exchange(protocol.LoadWeights(event.path, partly=True))
+    if ask_for_the_rest(parent, event):
+        session.exchange(protocol.LoadWeights(event.path, partly=True))
     else:
-        window.say(f"{event.sentence}; nothing was loaded", True)
+        session.said.emit(f"{event.sentence}; nothing was loaded", True)
 
 
-def ask_for_the_rest(window: Window, event: protocol.FitsPartly) -> bool:
+def ask_for_the_rest(parent: QWidget, event: protocol.FitsPartly) -> bool:
     """Ask whether to load the tensors that fit."""
-    box = QMessageBox(window)
+    box = QMessageBox(parent)
     box.setIcon(QMessageBox.Icon.Question)
     box.setWindowTitle("Load weights")
     box.setTextFormat(Qt.TextFormat.PlainText)
@@ -88,9 +85,9 @@ def ask_for_the_rest(window: Window, event: protocol.FitsPartly) -> bool:
     return answer
 
 
-def ask_where(window: Window, title: str, name: str, kinds: tuple[str, ...]) -> str:
+def ask_where(parent: QWidget, title: str, name: str, kinds: tuple[str, ...]) -> str:
     """The path of a file to write, with the ending of its kind; "" for none. Asks before one is overwritten."""
-    dialog = QFileDialog(window, title, "", ";;".join(kinds))
+    dialog = QFileDialog(parent, title, "", ";;".join(kinds))
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
 
     def follow(kind: str) -> None:
@@ -104,7 +101,7 @@ def ask_where(window: Window, title: str, name: str, kinds: tuple[str, ...]) -> 
     return chosen[0] if chosen else ""
 
 
-def _name(window: Window) -> str:
+def _name(session: Session) -> str:
     """The recipe's name as a file may have it."""
-    kept = "".join("-" if c in NOT_IN_NAMES or not c.isprintable() else c for c in window.session.recipe.name)
+    kept = "".join("-" if c in NOT_IN_NAMES or not c.isprintable() else c for c in session.recipe.name)
     return Path(kept.strip(". ")[:80] or "network").name

@@ -79,7 +79,7 @@ class Window(QMainWindow):
         self.reset_layout()
         self._restore()
         session.consent.ask = partial(ask_to_run, self)
-        session.fits_partly.connect(partial(exporting.load_what_fits, self))
+        session.fits_partly.connect(partial(exporting.load_what_fits, session, self))
         self.own_code = OwnCodeWatcher(session, self)
         session.recipe_changed.connect(lambda _: self._follow_recipe())
         session.built.connect(lambda _: self._follow_recipe())

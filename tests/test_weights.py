@@ -203,24 +203,22 @@ def test_what_the_menus_ask_for_goes_to_the_engine_and_what_fits_partly_is_asked
     said: list[str] = []
     names: list[str] = []
     selection = SimpleNamespace(address="0.W")
-    session = SimpleNamespace(
-        exchange=sent.append,
-        selection=selection,
-        recipe=Recipe.from_builtins({"layers": [{"kind": "relu"}], "name": "a/b: c?"}),
-    )
-    window: Any = SimpleNamespace(session=session, say=lambda sentence, wrong: said.append(sentence))
+    recipe = Recipe.from_builtins({"layers": [{"kind": "relu"}], "name": "a/b: c?"})
+    heard = SimpleNamespace(emit=lambda sentence, wrong: said.append(sentence))
+    session: Any = SimpleNamespace(exchange=sent.append, selection=selection, recipe=recipe, said=heard)
+    parent: Any = None
 
-    def where(window: Any, title: str, name: str, kinds: tuple[str, ...]) -> str:
+    def where(parent: Any, title: str, name: str, kinds: tuple[str, ...]) -> str:
         names.append(name)
         return "chosen.npz"
 
     monkeypatch.setattr(exporting, "ask_where", where)
     monkeypatch.setattr(exporting.QFileDialog, "getOpenFileName", lambda *_: ("w.npz", ""))
-    exporting.export_script(window, "torch")
-    exporting.save_weights(window)
-    exporting.save_curves(window)
-    exporting.save_tensor(window)
-    exporting.load_weights(window)
+    exporting.export_script(session, parent, "torch")
+    exporting.save_weights(session, parent)
+    exporting.save_curves(session, parent)
+    exporting.save_tensor(session, parent)
+    exporting.load_weights(session, parent)
     assert names == ["a-b- c-", "a-b- c- weights", "a-b- c- curves", "a-b- c- 0.W"]
     assert sent == [
         protocol.ExportScript("chosen.npz", "torch"),
@@ -232,7 +230,7 @@ def test_what_the_menus_ask_for_goes_to_the_engine_and_what_fits_partly_is_asked
     event = protocol.FitsPartly("w.npz", "w.npz does not fit this network: 2.b is missing", 5)
     for answer, after in ((False, 5), (True, 6)):
         monkeypatch.setattr(exporting, "ask_for_the_rest", lambda *_, answer=answer: answer)
-        exporting.load_what_fits(window, event)
+        exporting.load_what_fits(session, parent, event)
         assert len(sent) == after
     assert sent[-1] == protocol.LoadWeights("w.npz", partly=True)
     assert said == ["w.npz does not fit this network: 2.b is missing; nothing was loaded"]
