@@ -319,6 +319,7 @@ class Host:
         """Files written, or read, by what the run holds."""
         run = self._run
         assert run is not None
+        self._be_busy(BUILD_WITHIN)
         if isinstance(command, protocol.SaveTensor):
             self._exports.save_tensor(command, self._shown(command.address, again=True))
         elif isinstance(command, protocol.SaveWeights | protocol.SaveCurves):  # a run that plays need not stop

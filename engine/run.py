@@ -333,6 +333,9 @@ class Run:
         try:
             yield self.trainer
         finally:
+            keyframe = self.path.nearest(here.step)
+            assert keyframe is not None
+            self.recorder.restore(keyframe)  # where the trainer was led is no place of the path
             self.recorder.go(here, afresh=True)
 
     def restart(self) -> None:

@@ -156,10 +156,10 @@ def test_exporting_leaves_the_run_where_it_was_to_the_bit(parts: int) -> None:
         run.step()
     for _ in range(parts):
         run.step_part()
-    before, here, rows = prints(run), run.position, run.history.rows().copy()
+    before, here, tip, rows = prints(run), run.position, run.recorder.tip, run.history.rows().copy()
     with run.aside() as trainer:
         moment_of(trainer)
-    assert (prints(run), run.position) == (before, here)
+    assert (prints(run), run.position, run.recorder.tip) == (before, here, tip)
     np.testing.assert_array_equal(run.history.rows(), rows)
     run.step()
     assert len(run.history) == 4 + 1
