@@ -105,9 +105,9 @@ def spoiled(folder: Path) -> dict[str, tuple[Path, str]]:
     with (folder / "single.npz").open("wb") as plain:
         np.save(plain, np.ones(3))
     return {
-        "pickled": (folder / "pickled.npz", "it is no whole .npz file"),
-        "cut": (folder / "cut.npz", "it is no whole .npz file"),
-        "cut safetensors": (folder / "cut.safetensors", "it is no whole .safetensors file"),
+        "pickled": (folder / "pickled.npz", "is no whole .npz file of numbers"),
+        "cut": (folder / "cut.npz", "is no whole .npz file of numbers"),
+        "cut safetensors": (folder / "cut.safetensors", "is no whole .safetensors file of numbers"),
         "single": (folder / "single.npz", "holds one array without a name"),
         "absent": (folder / "absent.npz", "does not exist"),
         "absent safetensors": (folder / "absent.safetensors", "does not exist"),
