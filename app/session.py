@@ -429,7 +429,10 @@ class Session(QObject):
 
     def exchange(self, command: protocol.Exported) -> None:
         """Have the engine write something to a file, or take weights from one; `said` tells how it went."""
-        self._link.send(command)
+        if self.network is None:
+            self.said.emit("there is no network yet; build one first", True)
+        else:
+            self._link.send(command)
 
     def ask_terms(self, address: str, index: tuple[int, ...]) -> None:
         """Ask what one entry is made of, here; `terms_told` brings it."""

@@ -67,10 +67,9 @@ def moment_of(trainer: Trainer, pulse: Callable[[], None] = lambda: None, steps:
 
     Raises RecipeError where there is something that no script can do.
     """
-    recipe, network = trainer.recipe, trainer.network
+    recipe, frozen = trainer.recipe, frozen_addresses(trainer.recipe)
     refuse_what_cannot_be_written(recipe)
-    frozen = frozen_addresses(recipe)
-    parameters = tuple(slot.address for slot in network.slots)
+    parameters = tuple(slot.address for slot in trainer.network.slots)
     trained = tuple(address for address in parameters if address not in frozen)
     if not trained:
         raise RecipeError("there is no parameter to train in this network; add a dense layer, or thaw one")
@@ -89,16 +88,21 @@ def moment_of(trainer: Trainer, pulse: Callable[[], None] = lambda: None, steps:
         arrays["losses_float32"] = np.array(losses)
         losses = [_loss_of_step(wide, batch, pulse) for batch in batches]
     blur = _apart(losses, [_loss_of_step(shaken, batch, pulse) for batch in batches])
-    sizes = {len(row) for row in rows}
+    arrays |= {"losses": np.array(losses), MARK: np.array(1)} | _mini_batches(trainer, rows, kept)
+    is_ragged = len({len(row) for row in rows}) > 1
+    return Moment(recipe, done, tuple(trainer.network.shapes), parameters, trained, is_ragged, blur, arrays)
+
+
+def _mini_batches(trainer: Trainer, rows: list[Array], kept: list[dict[str, Array]]) -> dict[str, Array]:
+    """The samples that the rows name, each once; which of these each mini-batch takes; what dropout keeps in each."""
+    longest = max(map(len, rows))
     samples, places = np.unique(np.concatenate(rows), return_inverse=True)
     order = np.split(places.reshape(-1), np.cumsum([len(row) for row in rows])[:-1])
-    arrays |= {"x": trainer.x[samples], "t": trainer.targets[samples], "losses": np.array(losses)}
-    arrays["order"] = np.stack([_padded(row, max(sizes), -1) for row in order])
+    found = {"x": trainer.x[samples], "t": trainer.targets[samples]}
+    found["order"] = np.stack([_padded(row, longest, -1) for row in order])
     for address in kept[0]:
-        arrays[f"kept.{address}"] = np.stack([_padded(masks[address], max(sizes), False) for masks in kept])
-    arrays[MARK] = np.array(1)
-    shapes = tuple(network.shapes)
-    return Moment(recipe, done, shapes, parameters, trained, len(sizes) > 1, blur, arrays)
+        found[f"kept.{address}"] = np.stack([_padded(masks[address], longest, False) for masks in kept])
+    return found
 
 
 def _loss_of_step(trainer: Trainer, batch: tuple[Array, Array] | None, pulse: Callable[[], None]) -> float:
@@ -125,9 +129,9 @@ class _Batch:
     drop_last: bool = False
 
     def load(self, _: np.random.Generator) -> Samples:
-        """x (B, *in), and labels (B,) or values (B, K)."""
+        """x (B, *in), all 0, and labels (B,) or values (B, K)."""
         of = self.trainer
-        x, t = (array[: of.recipe.batch_size] for array in (of.x, of.targets))
+        x, t = np.zeros_like(of.x[: of.recipe.batch_size]), of.targets[: of.recipe.batch_size]
         return Samples(x, t if t.ndim == 1 else None, of.samples.classes, None if t.ndim == 1 else t)
 
 
