@@ -16,7 +16,7 @@ from test_golden_trajectories import NAMES, trainer_of
 from app.__main__ import main
 from engine import Recipe, Run
 from engine.clipping import Clipping
-from engine.export import numpy_code, torch_code
+from engine.export import numpy_code, numpy_layers, torch_code
 from engine.export.moment import moment_of
 from engine.export.script import export
 from engine.export.writing import SCHEDULES
@@ -52,7 +52,7 @@ def kinds(family: type[Any]) -> set[str]:
 
 def test_every_kind_has_its_code_for_both_libraries() -> None:
     layers = {kind.kind() for kind in KINDS} - {"custom"}
-    assert numpy_code.LAYERS.keys() == layers
+    assert numpy_layers.LAYERS.keys() == layers
     assert torch_code.LAYERS.keys() | torch_code.CLASSES.keys() == layers
     for code in (numpy_code, torch_code):
         assert code.LOSSES.keys() == kinds(LossSpec)
