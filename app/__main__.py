@@ -18,6 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = cli.parse(sys.argv[1:] if arguments is None else arguments)
     if options.command == "train":
         return cli.train(options)
+    if options.command == "export":
+        return cli.export(options)
     if options.command == "check":
         from app.check_command import check
 

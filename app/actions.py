@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSaveFile
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
-from app import theme
+from app import exporting, theme
 from app.widgets import smoothing
 from engine.recipe import Recipe
 from engine.spec import RecipeError
@@ -94,6 +94,45 @@ def write_recipe(window: Window, path: str) -> None:
         window.session.said.emit(f"saved {Path(path).name}", False)
     else:
         window.session.said.emit(f"{path} cannot be written ({file.errorString()}); choose another place", True)
+
+
+EXPORT, IMPORT = "&File/&Export", "&File/&Import"
+
+
+@action("As &PyTorch…", EXPORT)
+def export_torch(window: Window) -> None:
+    """Export a PyTorch script or notebook that goes on from here and gives the next ten losses."""
+    exporting.export_script(window.session, window, "torch")
+
+
+@action("As &NumPy…", EXPORT)
+def export_numpy(window: Window) -> None:
+    """Export a script for NumPy alone, forward and backward written out, that gives the next ten losses."""
+    exporting.export_script(window.session, window, "numpy")
+
+
+@action("&Weights…", EXPORT, section=True)
+def save_weights(window: Window) -> None:
+    """Save all weights as they are here, as .npz or .safetensors."""
+    exporting.save_weights(window.session, window)
+
+
+@action("&Curves…", EXPORT)
+def save_curves(window: Window) -> None:
+    """Save the numbers of every step of this run, as .csv or .npz."""
+    exporting.save_curves(window.session, window)
+
+
+@action("Selected &tensor…", EXPORT)
+def save_tensor(window: Window) -> None:
+    """Save the selected tensor with every entry, as .csv or .npz."""
+    exporting.save_tensor(window.session, window)
+
+
+@action("&Weights…", IMPORT)
+def load_weights(window: Window) -> None:
+    """Take weights from an .npz or .safetensors file and go on with them; in the past on a fork."""
+    exporting.load_weights(window.session, window)
 
 
 @action("&Quit", "&File", keys=("Ctrl+Q",), section=True)

@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import NoReturn
 
+from engine.export import Target
 from engine.owncode import trust
 from engine.recipe import Recipe
 from engine.spec import RecipeError
@@ -44,6 +45,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         from app.check_command import parser  # its half of the engine is only needed here
 
         return parser().parse_args(arguments[1:])
+    if arguments[:1] == ["export"]:
+        return _export_parser().parse_args(arguments[1:])
     return _window_parser().parse_args(arguments)
 
 
@@ -58,7 +61,8 @@ def _window_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nablascope",
         description="An oscilloscope for backpropagation. `nablascope train RECIPE` trains without a window, "
-        "`nablascope check FILE.py` checks the gradients of your own code.",
+        "`nablascope check FILE.py` checks the gradients of your own code, "
+        "`nablascope export RECIPE` writes it as a script.",
     )
     known = ", ".join(shipped_recipes())
     parser.add_argument("recipe", nargs="?", metavar="RECIPE", help=f"a recipe's JSON file, or one of {known}")
@@ -79,6 +83,17 @@ def _train_parser() -> argparse.ArgumentParser:
     _add_trust(parser)
     parser.add_argument("--json", action="store_true", help="a line of JSON after each epoch and at the end")
     parser.set_defaults(command="train")
+    return parser
+
+
+def _export_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nablascope export", description="Write a recipe's training as a script.")
+    parser.add_argument("recipe", metavar="RECIPE", help="a recipe's JSON file, or the name of a shipped one")
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--torch", metavar="FILE", type=Path, help="a PyTorch script, .py, or notebook, .ipynb")
+    target.add_argument("--numpy", metavar="FILE", type=Path, help="the same for NumPy alone")
+    parser.add_argument("--steps", type=_count, metavar="N", default=0, help="mini-batches to train before")
+    parser.set_defaults(command="export")
     return parser
 
 
@@ -121,6 +136,28 @@ def train(arguments: argparse.Namespace) -> int:
         return refuse(f"own layer: {error}")
     except KeyboardInterrupt:
         return interrupted(f"at step {trainer.step_count}")
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Write a script that goes on with a recipe after some steps, and its data beside it; the exit code."""
+    from engine.export.moment import moment_of, refuse_what_cannot_be_written  # only needed here
+    from engine.export.script import export as write
+
+    try:
+        recipe = find_recipe(arguments.recipe)
+        refuse_what_cannot_be_written(recipe)
+        fetch_data(recipe)
+        trainer = Trainer(recipe)
+        for _ in range(arguments.steps):
+            trainer.step()
+        target: Target = "torch" if arguments.torch else "numpy"
+        files = write(moment_of(trainer), arguments.torch or arguments.numpy, target)
+    except RecipeError as error:
+        return refuse(error)
+    except KeyboardInterrupt:
+        return interrupted("before anything was written")
+    print(*files, sep="\n")
     return 0
 
 

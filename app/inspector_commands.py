@@ -1,4 +1,4 @@
-"""What can be done with the inspected tensor: copy a value or all of them, and compare with a fork."""
+"""What can be done with the inspected tensor: copy a value or all of them, save it, and compare with a fork."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QWidget
 
 from app.cell_reading import CellReading, Shown
+from app.exporting import save_tensor
 from app.session import Session
 from app.widgets.copying import MOST, REFUSED, csv_text, numpy_text
 from app.widgets.inspector_tools import InspectorTools
@@ -39,6 +40,7 @@ class InspectorCommands(QObject):
         controls.copy_value.triggered.connect(self._copy_value)
         controls.copy_csv.triggered.connect(partial(self._copy_all, "CSV"))
         controls.copy_numpy.triggered.connect(partial(self._copy_all, "NumPy"))
+        controls.save.triggered.connect(self._save)
         session.whole_told.connect(self._on_whole)
 
     def _open_menu(self, where: QPoint) -> None:
@@ -73,6 +75,13 @@ class InspectorCommands(QObject):
         QGuiApplication.clipboard().setText(FORMATS[kind](array))
         what = f"{event.address} {shape_text(event.shape)} of step {count(event.step)}"
         self._session.said.emit(f"{what} is copied as {kind}", False)
+
+    def _save(self) -> None:
+        """All of it to a file, however large."""
+        if self.shown is None:
+            self._session.said.emit(NOTHING.replace("copy", "save"), True)
+        else:
+            save_tensor(self._session, self._view, self.shown.address)
 
     # --- comparing ----------------------------------------------------------------------------
 

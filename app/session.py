@@ -65,6 +65,7 @@ class Session(QObject):
     checked = Signal(object)  # Checked
     cell_told = Signal(object)  # Cell
     whole_told = Signal(object)  # Whole: every entry of a tensor
+    fits_partly = Signal(object)  # FitsPartly: some tensors of a file do not fit
     entry_told = Signal(object)  # Entry: what the last check made of it
     swept = Signal(object)  # Sweep: a tensor's error against h
     paths_changed = Signal(object)  # Paths: forks, changes, keyframes
@@ -426,6 +427,13 @@ class Session(QObject):
         """Ask for every entry of a tensor as it is shown; `whole_told` brings it."""
         self._link.send(protocol.AskWhole(address))
 
+    def exchange(self, command: protocol.Exported) -> None:
+        """Have the engine write something to a file, or take weights from one; `said` tells how it went."""
+        if self.network is None:
+            self.said.emit("there is no network yet; build one first", True)
+        else:
+            self._link.send(command)
+
     def ask_terms(self, address: str, index: tuple[int, ...]) -> None:
         """Ask what one entry is made of, here; `terms_told` brings it."""
         self._link.send(protocol.AskTerms(address, index))
@@ -582,6 +590,12 @@ class Session(QObject):
 
     def _on_saved(self, event: protocol.Saved) -> None:
         self._state = event.state
+
+    def _on_written(self, event: protocol.Written) -> None:
+        self.said.emit(event.sentence, False)
+
+    def _on_fitspartly(self, event: protocol.FitsPartly) -> None:
+        self.fits_partly.emit(event)
 
     def _on_cell(self, event: protocol.Cell) -> None:
         self.cell_told.emit(event)

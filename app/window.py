@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app import theme
+from app import exporting, theme
 from app.actions import ACTIONS, Action, load_recipe
 from app.bug_bench import BugBench
 from app.card import Card
@@ -79,6 +79,7 @@ class Window(QMainWindow):
         self.reset_layout()
         self._restore()
         session.consent.ask = partial(ask_to_run, self)
+        session.fits_partly.connect(partial(exporting.load_what_fits, session, self))
         self.own_code = OwnCodeWatcher(session, self)
         session.recipe_changed.connect(lambda _: self._follow_recipe())
         session.built.connect(lambda _: self._follow_recipe())
@@ -157,9 +158,12 @@ class Window(QMainWindow):
     def _add_menus(self) -> None:
         menus: dict[str, QMenu] = {}
         for name, command in ACTIONS.items():
-            if command.menu not in menus:
-                menus[command.menu] = self.menuBar().addMenu(command.menu)
-            menu = menus[command.menu]
+            menu: QMenu | None = None
+            for title in command.menu.split("/"):
+                if title not in menus:
+                    menus[title] = (menu or self.menuBar()).addMenu(title)
+                menu = menus[title]
+            assert menu is not None
             if command.section:
                 menu.addSeparator()
             menu.addAction(self.commands[name])

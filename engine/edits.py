@@ -1,4 +1,4 @@
-"""What can be changed in mid-run, each change with its place in time: a cell typed over, or another live recipe."""
+"""What can be changed in mid-run, each change with its place in time: a cell, all weights, or another live recipe."""
 
 from __future__ import annotations
 
@@ -79,6 +79,28 @@ class Edit(msgspec.Struct, frozen=True):
         elif trainer.labels is not None and trainer.batch_labels is not None:
             yield trainer.labels, trainer.batch_labels, int(self.value)
             yield trainer.targets, run.targets, target_of(trainer, int(self.value))
+
+
+class Loaded(msgspec.Struct, frozen=True, eq=False):
+    """Parameters and buffers replaced by those of a file, by address; optimizer and generators go on as they were."""
+
+    at: Position
+    source: str  # the file's name
+    values: dict[str, Any]
+    of_data: ClassVar[bool] = False
+
+    def apply(self, trainer: Trainer) -> list[Undo]:
+        """Write the tensors; the buffers also where a mini-batch that is given up would put them back from."""
+        network = trainer.network
+        places = network.views(network.parameters)
+        for flat in (network.buffers_before, network.buffers):
+            for slot in network.buffer_slots:
+                if slot.address in self.values:
+                    slot.view(flat)[...] = self.values[slot.address]
+        for address, value in self.values.items():
+            if address in places:
+                places[address][...] = value
+        return []
 
 
 def target_of(trainer: Trainer, label: int) -> Any:

@@ -6,12 +6,12 @@ from bisect import bisect_right, insort
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from engine.edits import Adopted, Edit
+from engine.edits import Adopted, Edit, Loaded
 from engine.frames import Position
 from engine.keyframes import Keyframe
 from engine.timeline import Timeline
 
-Change: TypeAlias = Adopted | Edit
+Change: TypeAlias = Adopted | Edit | Loaded
 
 
 class Fork:

@@ -24,6 +24,7 @@ from engine import protocol
 from engine.checks import Checks
 from engine.datasets.background import BackgroundFetch
 from engine.describe import describe, describe_live
+from engine.exports import Exports
 from engine.frames import Array, Phase, as_matrix
 from engine.kept_runs import KeptRuns
 from engine.keyframes import DEFAULT_BUDGET
@@ -139,6 +140,7 @@ class Host:
         self._told_at = 0.0
         self._runs = KeptRuns()
         self._travel = Travel(self._send, self._runs)
+        self._exports = Exports(self._send)
         self._minus: dict[str, Array] | None = None  # what the last frame took off tensors, if it is of this position
         self._checks = Checks(self._send, self._be_busy)
         self._fetch: BackgroundFetch | None = None  # the download that `_waiting` waits for
@@ -168,7 +170,8 @@ class Host:
 
     def _obey(self, command: protocol.Command) -> None:
         """Carry one command out; whatever goes wrong in it becomes one sentence."""
-        handler: Callable[[Any], None] = getattr(self, "_on_" + type(command).__name__.lower(), self._on_travel)
+        others = self._on_exported if isinstance(command, protocol.Exported) else self._on_travel
+        handler: Callable[[Any], None] = getattr(self, "_on_" + type(command).__name__.lower(), others)
         if self._run is None and not isinstance(
             command,
             protocol.Use
@@ -311,6 +314,22 @@ class Host:
             self._travel.obey(command)
         finally:
             self._arrived(checked=False)
+
+    def _on_exported(self, command: protocol.Exported) -> None:
+        """Files written, or read, by what the run holds."""
+        run = self._run
+        assert run is not None
+        self._be_busy(BUILD_WITHIN)
+        if isinstance(command, protocol.SaveTensor):
+            self._exports.save_tensor(command, self._shown(command.address, again=True))
+        elif isinstance(command, protocol.SaveWeights | protocol.SaveCurves):  # a run that plays need not stop
+            self._exports.obey(command, run)
+        else:
+            self._stand_still()
+            try:
+                self._exports.obey(command, run)
+            finally:
+                self._arrived(checked=False)
 
     def _remember(self) -> None:
         """Keep what the next mini-batch will change, where its change is watched."""

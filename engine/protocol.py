@@ -11,6 +11,7 @@ import msgspec
 from engine.conditions import AnyCondition
 from engine.datasets import Statistics
 from engine.differences import Difference
+from engine.export import Target
 from engine.frames import Phase, Position, TensorInfo
 from engine.gradcheck import Mode
 from engine.recipe import Recipe
@@ -181,6 +182,39 @@ class Watch(Message, frozen=True):
 
 class Taken(Message, frozen=True):
     """The last frame was taken; the next may come."""
+
+
+class ExportScript(Message, frozen=True):
+    """Write a script, or where the path ends in .ipynb a notebook, that goes on from here."""
+
+    path: str
+    target: Target
+
+
+class SaveWeights(Message, frozen=True):
+    """Write parameters and buffers, as they are here, to an .npz or .safetensors file."""
+
+    path: str
+
+
+class LoadWeights(Message, frozen=True):
+    """Take parameters and buffers from a file, in the past on a fork; `partly`: those that fit, where not all do."""
+
+    path: str
+    partly: bool = False
+
+
+class SaveCurves(Message, frozen=True):
+    """Write the scalars of every step of the present path to a .csv or .npz file."""
+
+    path: str
+
+
+class SaveTensor(Message, frozen=True):
+    """Write a tensor as it is shown to a .csv or .npz file."""
+
+    address: str
+    path: str
 
 
 class AskCell(Message, frozen=True):
@@ -461,6 +495,20 @@ class Terms(Message, frozen=True):
     why: str = ""
 
 
+class Written(Message, frozen=True):
+    """Something was written to a file or taken from one; one sentence."""
+
+    sentence: str
+
+
+class FitsPartly(Message, frozen=True):
+    """Some tensors of a file do not fit the network, as the sentence says, and nothing has changed; so many do fit."""
+
+    path: str
+    sentence: str
+    fitting: int
+
+
 class Cell(Message, frozen=True):
     """The exact value of one entry of a tensor as it is shown, and the sums of its row and column as a matrix."""
 
@@ -571,9 +619,10 @@ Done: TypeAlias = Step | Play | Pause | Restart | Check | CancelCheck | CheckLiv
 Broken: TypeAlias = AddBreak | EnableBreak | RemoveBreak | KeepBreaks
 Forked: TypeAlias = EditCell | MakeFork | Switch | RenameFork | DropFork | Compare
 Travelled: TypeAlias = StepTo | Seek | SetBudget | Forked | Broken
-Command: TypeAlias = Use | Trust | Reload | CancelFetch | Done | Travelled | Asked | Quit
+Exported: TypeAlias = ExportScript | SaveWeights | LoadWeights | SaveCurves | SaveTensor
+Command: TypeAlias = Exported | Use | Trust | Reload | CancelFetch | Done | Travelled | Asked | Quit
 Told: TypeAlias = Ready | Busy | Fetching | FetchEnded | Refused | Failed | Playing | Pong
-Placed: TypeAlias = FrameReady | Paths | Breaks | Stopped | Terms | Cell | Whole | Saved
+Placed: TypeAlias = FrameReady | Paths | Breaks | Stopped | Terms | Cell | Whole | Saved | Written | FitsPartly
 Event: TypeAlias = Told | Built | Adopted | Placed | CheckProgress | Checked | Entry | Sweep
 
 encode = msgspec.msgpack.Encoder().encode

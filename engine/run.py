@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
 
 from engine.breakpoints import Breakpoints, Hit
 from engine.conditions import LiveCheck
-from engine.edits import Adopted, edit_of
+from engine.edits import Adopted, Loaded, edit_of
 from engine.forks import Fork
 from engine.frames import Array, Frame, Phase, Position
 from engine.keyframes import DEFAULT_BUDGET, Keyframe
@@ -225,6 +226,11 @@ class Run:
         edit = edit_of(self.trainer, self.recorder.here, address, index, value)
         self.recorder.change(edit, self._new_name())
 
+    def load(self, values: Mapping[str, Any], source: str) -> None:
+        """Put these parameters and buffers, of fitting shapes, in place of those there are; in the past on a fork."""
+        kept = {address: np.array(value, self.trainer.network.dtype) for address, value in values.items()}
+        self.recorder.change(Loaded(self.recorder.here, source, kept), self._new_name())
+
     def adopt(self, recipe: Recipe) -> bool:
         """Take a recipe that differs in live fields only, from here on; False where it differs in more."""
         if not only_live_fields_differ(self.trainer.recipe, recipe):
@@ -317,6 +323,19 @@ class Run:
             return {address: np.copy(array) for address, array in found.items() if array is not None}
         finally:
             self.recorder.path = path
+            self.recorder.go(here, afresh=True)
+
+    @contextmanager
+    def aside(self) -> Iterator[Trainer]:
+        """The trainer, to compute with from here as one likes; then it is where it was, and nothing is recorded."""
+        here = self.recorder.here
+        _ = self.recorder.tip
+        try:
+            yield self.trainer
+        finally:
+            keyframe = self.path.nearest(here.step)
+            assert keyframe is not None
+            self.recorder.restore(keyframe)  # where the trainer was led is no place of the path
             self.recorder.go(here, afresh=True)
 
     def restart(self) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from engine import protocol
 from engine.breakpoints import Breakpoint
 from engine.checks import describe_live_check
-from engine.edits import Edit
+from engine.edits import Edit, Loaded
 from engine.forks import Fork
 from engine.frames import Array
 from engine.kept_runs import KeptRuns
@@ -277,6 +277,8 @@ def describe_changes(fork: Fork, recipe: Recipe) -> Iterator[ChangeInfo]:
     for change in fork.changes:
         if isinstance(change, Edit):
             text = f"{change.address} [{', '.join(map(str, change.index))}] = {change.value:g}"
+        elif isinstance(change, Loaded):
+            text = f"weights from {change.source}"
         else:
             text = ", ".join(differences(recipe, change.recipe)) or "name changed"
             recipe = change.recipe

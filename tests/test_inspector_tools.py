@@ -215,7 +215,7 @@ def test_the_menu_names_everything_with_its_key(panel: InspectorPanel, monkeypat
     controls, opened = panel.controls, []
     monkeypatch.setattr(controls.menu, "popup", opened.append)
     named = [action for action in controls.menu.actions() if action.text() and not action.menu()]
-    assert len(named) == 5
+    assert len(named) == 6
     assert not any(action.shortcut().isEmpty() for action in named)
     for button in (*controls._switches, controls.more):
         assert button.accessibleName()

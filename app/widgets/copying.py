@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 MOST = 500_000  # entries: some ten megabytes of text
-REFUSED = "tensors of more than 500,000 entries are not copied as text; save them from a script with engine.Run"
+REFUSED = "tensors of more than 500,000 entries are not copied as text; save them to a file (Ctrl+Alt+S)"
 
 
 def csv_text(array: Array) -> str:

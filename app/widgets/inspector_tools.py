@@ -31,6 +31,7 @@ class InspectorTools(QWidget):
         self.copy_value = self._action("&Copy the value of the cell", "Ctrl+C", "with all its digits")
         self.copy_csv = self._action("Copy all as C&SV", "Ctrl+Shift+C", "a line for each row, with all digits")
         self.copy_numpy = self._action("Copy all as &NumPy", "Ctrl+Alt+C", "np.array(…), which evaluates to the same")
+        self.save = self._action("&Save all…", "Ctrl+Alt+S", "every entry, as CSV or for NumPy")
         for action in (self.pictures, self.change):
             action.setCheckable(True)
         self.pictures.setChecked(True)
@@ -63,7 +64,7 @@ class InspectorTools(QWidget):
         self.menu.addActions([self.pictures, self.change])
         self.menu.addMenu(self.forks)
         self.menu.addSeparator()
-        self.menu.addActions([self.copy_value, self.copy_csv, self.copy_numpy])
+        self.menu.addActions([self.copy_value, self.copy_csv, self.copy_numpy, self.save])
 
     def _button(self, action: QAction, sign: str) -> QToolButton:
         button = QToolButton(self)
@@ -79,8 +80,8 @@ class InspectorTools(QWidget):
         button = QToolButton(self)
         button.setMenu(self.menu)
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        button.setAccessibleName("copy or compare the tensor")
-        button.setToolTip("Copy the value (Ctrl+C), all as CSV (Ctrl+Shift+C) or NumPy (Ctrl+Alt+C); compare (D)")
+        button.setAccessibleName("copy, save or compare the tensor")
+        button.setToolTip("Copy the value (Ctrl+C), all as CSV (Ctrl+Shift+C) or NumPy (Ctrl+Alt+C); save; compare (D)")
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.setProperty("role", "tool")
         button.setIcon(icons.icon("duplicate", theme.current()))

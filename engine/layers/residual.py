@@ -207,6 +207,11 @@ class ResidualLayer(Layer):
         self._rowwise = all(layer.rowwise for layer in self._block)
 
     @property
+    def layers(self) -> dict[str, Layer]:
+        """The built layers inside by the first part of their roles: "0", "1", … and "skip"."""
+        return self._named
+
+    @property
     def rowwise(self) -> bool:  # type: ignore[override]  # hangs on the layers inside
         """Whether all layers inside are."""
         return self._rowwise

@@ -1,0 +1,107 @@
+"""File → Export and File → Import: asks where, and lets the engine write or read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+
+from app.session import Session
+from engine import protocol
+from engine.export import Target
+
+SCRIPTS = ("Python script (*.py)", "Jupyter notebook (*.ipynb)")
+WEIGHTS = ("NumPy (*.npz)", "Safetensors (*.safetensors)")
+TABLES = ("Comma-separated values (*.csv)", "NumPy (*.npz)")
+ALL_WEIGHTS = "Weights (*.npz *.safetensors)"
+NOT_IN_NAMES = '/\\:*?"<>|'  # somewhere not allowed in a file's name
+
+
+def export_script(session: Session, parent: QWidget, target: Target) -> None:
+    """A script or a notebook that goes on from here."""
+    library = {"torch": "PyTorch", "numpy": "NumPy"}[target]
+    path = ask_where(parent, f"Export as {library}", _name(session), SCRIPTS)
+    if path:
+        session.exchange(protocol.ExportScript(path, target))
+
+
+def save_weights(session: Session, parent: QWidget) -> None:
+    """Parameters and running statistics as they are here."""
+    path = ask_where(parent, "Save weights", f"{_name(session)} weights", WEIGHTS)
+    if path:
+        session.exchange(protocol.SaveWeights(path))
+
+
+def save_curves(session: Session, parent: QWidget) -> None:
+    """The numbers of every step of the present path."""
+    path = ask_where(parent, "Save curves", f"{_name(session)} curves", TABLES)
+    if path:
+        session.exchange(protocol.SaveCurves(path))
+
+
+def save_tensor(session: Session, parent: QWidget, address: str = "") -> None:
+    """Every entry of a tensor, or of the selected one."""
+    address = address or (session.selection.address if session.selection is not None else "")
+    if not address:
+        session.said.emit("select a tensor first, such as a weight", True)
+        return
+    path = ask_where(parent, f"Save {address}", f"{_name(session)} {address}", TABLES)
+    if path:
+        session.exchange(protocol.SaveTensor(address, path))
+
+
+def load_weights(session: Session, parent: QWidget) -> None:
+    """Go on with the weights in a file."""
+    path, _ = QFileDialog.getOpenFileName(parent, "Load weights", "", ALL_WEIGHTS)
+    if path:
+        session.exchange(protocol.LoadWeights(path))
+
+
+def load_what_fits(session: Session, parent: QWidget, event: protocol.FitsPartly) -> None:
+    """Not everything in a file fits: ask whether the rest is to be loaded; no unless the user says yes."""
+    if ask_for_the_rest(parent, event):
+        session.exchange(protocol.LoadWeights(event.path, partly=True))
+    else:
+        session.said.emit(f"{event.sentence}; nothing was loaded", True)
+
+
+def ask_for_the_rest(parent: QWidget, event: protocol.FitsPartly) -> bool:
+    """Ask whether to load the tensors that fit."""
+    box = QMessageBox(parent)
+    box.setIcon(QMessageBox.Icon.Question)
+    box.setWindowTitle("Load weights")
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setText(f"{event.sentence}.")
+    many = "tensors that fit" if event.fitting > 1 else "tensor that fits"
+    box.setInformativeText(f"Load the {event.fitting} {many}? All others stay as they are.")
+    load = box.addButton("Load what fits", QMessageBox.ButtonRole.AcceptRole)
+    cancel = box.addButton("Load nothing", QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(cancel)
+    box.setEscapeButton(cancel)
+    box.exec()
+    answer = box.clickedButton() is load
+    box.deleteLater()
+    return answer
+
+
+def ask_where(parent: QWidget, title: str, name: str, kinds: tuple[str, ...]) -> str:
+    """The path of a file to write, with the ending of its kind; "" for none. Asks before one is overwritten."""
+    dialog = QFileDialog(parent, title, "", ";;".join(kinds))
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+
+    def follow(kind: str) -> None:
+        dialog.setDefaultSuffix(kind.rpartition("*.")[2].rstrip(")"))
+
+    follow(kinds[0])
+    dialog.selectFile(f"{name}.{dialog.defaultSuffix()}")
+    dialog.filterSelected.connect(follow)
+    chosen = dialog.selectedFiles() if dialog.exec() else []
+    dialog.deleteLater()
+    return chosen[0] if chosen else ""
+
+
+def _name(session: Session) -> str:
+    """The recipe's name as a file may have it."""
+    kept = "".join("-" if c in NOT_IN_NAMES or not c.isprintable() else c for c in session.recipe.name)
+    return Path(kept.strip(". ")[:80] or "network").name
