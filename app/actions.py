@@ -117,6 +117,12 @@ def redo(window: Window) -> None:
     window.session.redo()
 
 
+@action("Se&ttings…", "&Edit", keys=("Ctrl+,",), section=True)
+def show_settings(window: Window) -> None:
+    """Look, text size, colours, memory, threads, frame rate and live check."""
+    window.show_settings()
+
+
 # --- Run ----------------------------------------------------------------------------------------
 
 

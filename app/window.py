@@ -30,6 +30,8 @@ from app.own_code import OwnCodeWatcher, ask_to_run
 from app.panel import Panel, find_panels
 from app.presentation import Presentation
 from app.session import Selection, Session
+from app.settings import Preferences
+from app.settings_window import SettingsWindow
 from app.tab_order import move_focus
 from app.transport import Transport
 from app.widgets.smoothing import WIDTHS
@@ -65,7 +67,9 @@ class Window(QMainWindow):
         self._take_first_size()
         self.commands = {name: self._make_action(name) for name in ACTIONS}
         self._add_transport()
+        self.preferences = Preferences(session, appearance, settings)
         self.bench: BugBench | None = None
+        self.settings_window: SettingsWindow | None = None
         self.panels: dict[str, Panel] = {}
         self.docks: dict[str, QDockWidget] = {}
         self._kinds = {kind.name(): kind for kind in find_panels()}
@@ -265,6 +269,14 @@ class Window(QMainWindow):
         self.bench.show()
         self.bench.raise_()
 
+    def show_settings(self) -> None:
+        """Open the settings beside the window."""
+        if self.settings_window is None:
+            self.settings_window = SettingsWindow(self.preferences, self)
+        self.settings_window.show()
+        self.settings_window.raise_()
+        self.settings_window.activateWindow()
+
     def show_panel(self, name: str) -> None:
         """Bring a panel to where it can be seen."""
         dock = self.docks.get(name)
@@ -301,7 +313,7 @@ class Window(QMainWindow):
             self._settings.setValue("window/geometry", self.saveGeometry())
             self._settings.setValue("window/state", self.saveState(STATE_VERSION))
             self._settings.setValue("curves/smoothing", self.session.smoothing)
-            self.appearance.remember(self._settings)
+            self.preferences.write()
         super().closeEvent(event)
 
     def train_when_built(self, steps: int) -> None:

@@ -161,6 +161,12 @@ class SetBudget(Message, frozen=True):
     budget: int
 
 
+class SetThreads(Message, frozen=True):
+    """Threads that a large network may take; None: every core. A run that has others goes on as a new one."""
+
+    most: int | None = None
+
+
 class WatchItem(msgspec.Struct, frozen=True):
     """One tensor wanted in frames, in at most rows × columns cells; "0.change_W": what a step changed in "0.W".
 
@@ -571,7 +577,7 @@ Done: TypeAlias = Step | Play | Pause | Restart | Check | CancelCheck | CheckLiv
 Broken: TypeAlias = AddBreak | EnableBreak | RemoveBreak | KeepBreaks
 Forked: TypeAlias = EditCell | MakeFork | Switch | RenameFork | DropFork | Compare
 Travelled: TypeAlias = StepTo | Seek | SetBudget | Forked | Broken
-Command: TypeAlias = Use | Trust | Reload | CancelFetch | Done | Travelled | Asked | Quit
+Command: TypeAlias = Use | Trust | Reload | SetThreads | CancelFetch | Done | Travelled | Asked | Quit
 Told: TypeAlias = Ready | Busy | Fetching | FetchEnded | Refused | Failed | Playing | Pong
 Placed: TypeAlias = FrameReady | Paths | Breaks | Stopped | Terms | Cell | Whole | Saved
 Event: TypeAlias = Told | Built | Adopted | Placed | CheckProgress | Checked | Entry | Sweep
