@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -58,7 +57,9 @@ class BugBench(QDialog):
 
     def _make_buttons(self) -> None:
         self.plant_button = push_button("Plant", "Plant this bug here; training starts anew", self.plant)
-        self.hide_button = push_button("Hide any bug", "A bug of the app's choice, somewhere, to be guessed", self.hide_any)
+        self.hide_button = push_button(
+            "Hide any bug", "A bug of the app's choice, somewhere, to be guessed", self.hide_any
+        )
         self.guess_button = push_button("Guess", "Is it this bug, in this place?", self.guess)
         self.reveal_button = push_button("Reveal", "Tell which bug it is, and where", self.reveal)
         self.remove_button = push_button("Remove", "Take every planted bug out again", self.remove)

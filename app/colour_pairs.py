@@ -1,4 +1,4 @@
-"""The two hues that everything signed is drawn in: blue and orange, or a pair for other eyes and for pale projectors."""
+"""The two hues of everything signed: blue and orange, or a pair for other eyes and for pale projectors."""
 
 from __future__ import annotations
 

@@ -53,7 +53,12 @@ class Settings(Spec, frozen=True, kw_only=True):
     ] = int(themes.POINT_SIZE)
     memory: Annotated[
         int,
-        Meta(ge=1, le=1_000_000, title="timeline, MB", description="Memory for the past: with more, far places are nearer"),
+        Meta(
+            ge=1,
+            le=1_000_000,
+            title="timeline, MB",
+            description="Memory for the past: with more, far places are nearer",
+        ),
     ] = DEFAULT_BUDGET // MB
     threads: Annotated[
         int,

@@ -130,7 +130,7 @@ LIGHT = Theme(
     series=("#1f77d0", "#d9730d", "#1e8e63", "#8445bc", "#9a7b00", "#c73535", "#128a93", "#4d5868"),
 )
 
-THEMES = {
+THEMES: dict[tuple[str, str], Theme] = {
     (first.name, colours): replace(first, colours=colours, **changes[first.name])
     for colours, changes in colour_pairs.CHANGES.items()
     for first in (DARK, LIGHT)
@@ -142,7 +142,7 @@ def current() -> Theme:
     """The theme last applied to the running application; dark before that."""
     app = QCoreApplication.instance()
     name, _, colours = str(app.property(_PROPERTY)).partition("/") if app else ("", "", "")
-    return THEMES.get((name, colours), DARK)  # type: ignore[call-overload, no-any-return]
+    return THEMES.get((name, colours), DARK)
 
 
 def stroke() -> float:
@@ -164,7 +164,9 @@ def apply(app: QApplication, theme: Theme, point_size: float = POINT_SIZE, *, na
     `native` also asks the system for matching window frames; it is off while the system itself is followed.
     """
     first = app.property(_PROPERTY) is None
-    app.setProperty(_PROPERTY, f"{theme.name}/{theme.colours}")  # first: widgets ask current() while the palette event reaches them
+    app.setProperty(
+        _PROPERTY, f"{theme.name}/{theme.colours}"
+    )  # first: widgets ask current() while the palette event reaches them
     if first:  # under a style sheet the style does not tell its name, and setting it again takes a third of a second
         app.setStyle("Fusion")
     if native:

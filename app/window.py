@@ -23,8 +23,12 @@ from app.bug_bench import BugBench
 from app.card import Card
 from app.examples import examples_menu
 from app.fetch_bar import FetchBar
+from app.first_hint import FirstHint
+from app.first_hint import is_wanted as first_hint_wanted
+from app.guide import Guide
 from app.icons import icon
 from app.key_guard import KeyGuard
+from app.key_sheet import KeySheet
 from app.link import EngineLink
 from app.own_code import OwnCodeWatcher, ask_to_run
 from app.panel import Panel, find_panels
@@ -70,6 +74,8 @@ class Window(QMainWindow):
         self.preferences = Preferences(session, appearance, settings)
         self.bench: BugBench | None = None
         self.settings_window: SettingsWindow | None = None
+        self.guide: Guide | None = None
+        self.first_hint: FirstHint | None = None
         self.panels: dict[str, Panel] = {}
         self.docks: dict[str, QDockWidget] = {}
         self._kinds = {kind.name(): kind for kind in find_panels()}
@@ -129,6 +135,7 @@ class Window(QMainWindow):
         if kind.area == "centre":
             card = Card(kind, self, titled=True)
             self.setCentralWidget(card)
+            self._greet(card)
         else:
             dock = self.docks[name] = QDockWidget(kind.title, self)
             dock.setObjectName(f"dock-{name}")
@@ -139,10 +146,18 @@ class Window(QMainWindow):
             theme.mark(card, "strip" if is_strip else "card")
             dock.setWidget(card)
             dock.visibilityChanged.connect(self._name_tabs)
+        card.title_bar.help.wanted.connect(self.show_guide)
         if kind.late:
             self._late.append((kind, card))
         else:
             self._fill(kind, card)
+
+    def _greet(self, card: Card) -> None:
+        """A first hint above the Flow view, until it is sent away."""
+        if self._settings is not None and first_hint_wanted(self._settings):
+            self.first_hint = FirstHint(self._settings, card)
+            self.first_hint.tour_wanted.connect(self.show_guide)
+            card.put_above(self.first_hint)
 
     def _fill(self, kind: type[Panel], card: Card) -> None:
         self.panels[kind.name()] = panel = kind(self.session, card)
@@ -276,6 +291,16 @@ class Window(QMainWindow):
         self.settings_window.show()
         self.settings_window.raise_()
         self.settings_window.activateWindow()
+
+    def show_keys(self) -> None:
+        """Open the sheet of all keys."""
+        KeySheet(self).show()
+
+    def show_guide(self, page: str) -> None:
+        """Open the guide beside the window, at a page."""
+        if self.guide is None:
+            self.guide = Guide(self)
+        self.guide.go(page)
 
     def show_panel(self, name: str) -> None:
         """Bring a panel to where it can be seen."""

@@ -253,7 +253,14 @@ class Host:
 
     def _make_run(self, recipe: Recipe, state: State | None = None) -> Run:
         """A run with everything recorded."""
-        run = Run(recipe, state, budget=self._budget, health=True, name=self._runs.next_name(), most_threads=self._most_threads)
+        run = Run(
+            recipe,
+            state,
+            budget=self._budget,
+            health=True,
+            name=self._runs.next_name(),
+            most_threads=self._most_threads,
+        )
         run.recorder.pulse = self._pulse
         return run
 

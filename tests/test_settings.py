@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from panel_tools import Desk
 from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QApplication, QComboBox, QSpinBox, QWidget
 from pytestqt.qtbot import QtBot
@@ -18,6 +17,8 @@ from app import theme
 from app.settings import Preferences, Settings, keep, kept
 from app.settings_window import SettingsWindow
 from engine import protocol, threads
+
+from panel_tools import Desk
 
 OTHERS: dict[str, Any] = {
     "theme": "light",
@@ -113,7 +114,8 @@ def test_what_is_set_elsewhere_is_shown_and_kept(look: theme.Appearance, qtbot: 
 
 
 @pytest.mark.parametrize(
-    ("name", "rubbish"), [("text_size", 500), ("threads", "many"), ("theme", "pink"), ("memory", -3), ("live_check", "")]
+    ("name", "rubbish"),
+    [("text_size", 500), ("threads", "many"), ("theme", "pink"), ("memory", -3), ("live_check", "")],
 )
 def test_what_was_kept_and_makes_no_sense_is_as_at_first(settings: QSettings, name: str, rubbish: object) -> None:
     keep(settings, Settings(frame_rate=30))
@@ -131,7 +133,6 @@ def test_a_run_keeps_its_threads_and_the_limit_holds_for_large_networks_alone(mo
     monkeypatch.setattr(threads, "cores", lambda: 4)
     assert [threads.threads_for(threads.WORTH_SHARING, most) for most in (None, 1, 3, 9)] == [4, 1, 3, 4]
     assert threads.threads_for(threads.WORTH_SHARING - 1, 3) == 1
-
 
 
 class Commands:
