@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import sys
 from collections.abc import Sequence
 
 from app import cli, startup
+from engine.filecheck import BUNDLED_CHILD
 from engine.layers.custom import own_files
 from engine.recipe import Recipe
 from engine.spec import RecipeError
@@ -107,4 +109,9 @@ def _open_window(recipe: Recipe, options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    multiprocessing.freeze_support()  # in a bundle the engine's process begins here too
+    if sys.argv[1:] == [BUNDLED_CHILD]:
+        from engine.filecheck.child import main as check_one_file  # its half of the engine is only needed here
+
+        sys.exit(check_one_file())
     sys.exit(main())

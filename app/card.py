@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDockWidget, QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDockWidget, QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app import theme
 from app.panel import Panel
 from app.panel_help import HelpButton
+from app.widgets.buttons import SignButton
 from app.widgets.text_line import TextLine
 
 
@@ -73,15 +74,10 @@ class TitleBar(QWidget):
         row.addWidget(title)
         row.addWidget(self.status, 1)
         row.addWidget(self.help)
+        row.setSpacing(4)
         self._row = row
         if isinstance(parent, QDockWidget):
-            close = QToolButton(self)
-            close.setText("×")
-            close.setAutoRaise(True)
-            close.setProperty("role", "quiet")
-            close.setToolTip(f"Close {kind.title}; the View menu brings it back")
-            close.setAccessibleName(f"close {kind.title}")
-            close.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            close = SignButton("×", f"close {kind.title}", f"Close {kind.title}; the View menu brings it back", self)
             close.clicked.connect(parent.close)
             row.addWidget(close)
 

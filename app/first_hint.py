@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSettings, Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QWidget
 
 from app import theme
 from app.guide import TOUR
-from app.widgets.buttons import push_button
+from app.widgets.buttons import SignButton, push_button
 
 KEY = "help/first_hint_seen"
-TEXT = (
-    "New here? <b>Space</b> trains, <b>→</b> takes one mini-batch, <b>↓</b> one operation; click a tile to see it large."
-)
+TEXT = "New here? <b>Space</b> trains, <b>→</b> takes a mini-batch, <b>↓</b> one operation. Click on anything."
 
 
 def is_wanted(store: QSettings | None) -> bool:
@@ -20,7 +18,7 @@ def is_wanted(store: QSettings | None) -> bool:
     return store is not None and not store.value(KEY, False, type=bool)
 
 
-class FirstHint(QFrame):
+class FirstHint(QWidget):
     """A line with a way into the tour, and ×."""
 
     tour_wanted = Signal(str)
@@ -28,21 +26,19 @@ class FirstHint(QFrame):
     def __init__(self, store: QSettings, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._store = store
-        theme.mark(self, "chip")
         self.setAccessibleName("first hint")
-        self.text = QLabel(TEXT, self)
+        chip = QFrame(self)
+        theme.mark(chip, "chip")
+        self.text = QLabel(TEXT, chip)
         self.text.setWordWrap(True)
         self.tour = push_button("Take the tour", "Five minutes with this window", self._take_tour)
-        self.dismiss = QToolButton(self)
-        self.dismiss.setText("×")
-        self.dismiss.setProperty("role", "quiet")
-        self.dismiss.setToolTip("Do not show this again")
-        self.dismiss.setAccessibleName("dismiss the first hint")
+        self.tour.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.dismiss = SignButton("×", "dismiss the first hint", "Do not show this again", chip)
         self.dismiss.clicked.connect(self.send_away)
-        for button in (self.tour, self.dismiss):
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(12, 4, 6, 4)
+        around, row = QHBoxLayout(self), QHBoxLayout(chip)
+        around.setContentsMargins(8, 2, 8, 2)
+        around.addWidget(chip)
+        row.setContentsMargins(10, 4, 6, 4)
         row.addWidget(self.text, 1)
         row.addWidget(self.tour)
         row.addWidget(self.dismiss)

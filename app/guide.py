@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from pathlib import Path
-from typing import Any
 
-from PySide6.QtCore import QSize, Qt, QUrl
-from PySide6.QtGui import QImage, QResizeEvent, QTextCursor, QTextDocument
+from PySide6.QtCore import QEvent, QSize, Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QImage, QResizeEvent, QTextDocument
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QTextBrowser, QVBoxLayout, QWidget
 
 from app.widgets.buttons import push_button
@@ -32,58 +32,100 @@ def slug(heading: str) -> str:
 
 
 class Pages(QTextBrowser):
-    """Shows Markdown files with their pictures, and follows links between them."""
+    """Shows Markdown files with their pictures, and follows links between them.
+
+    A page is named by its path in the folder, perhaps with "#" and a heading's anchor.
+    """
+
+    turned = Signal(bool)  # whether there is a page to go back to
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("page of the guide")
-        self.setOpenExternalLinks(True)
-        self.document().setDocumentMargin(MARGIN)
+        self.setOpenLinks(False)
+        self._visited: list[str] = []
+        self._document: QTextDocument | None = None  # the last one made here; the first is Qt's own
+        self.anchorClicked.connect(self._follow)
+
+    @property
+    def page(self) -> str:
+        """The page shown."""
+        return self._visited[-1] if self._visited else ""
 
     def go(self, page: str) -> None:
-        """Show a page, given as its path in the folder, perhaps with "#" and a heading's anchor."""
-        path, _, anchor = page.partition("#")
-        url = QUrl.fromLocalFile(str(folder() / path))
-        url.setFragment(anchor)
-        self.setSource(url, QTextDocument.ResourceType.MarkdownResource)
+        """Show a page; one that is not there leaves all as it is."""
+        if (folder() / page.partition("#")[0]).is_file():
+            self._visited.append(page)
+            self._show()
 
-    def doSetSource(
-        self, name: QUrl | str, kind: QTextDocument.ResourceType = QTextDocument.ResourceType.UnknownResource
-    ) -> None:
-        """Show a page from its heading on; a link that leads out of the guide leaves all as it is."""
-        name = QUrl(name)
-        file = Path(name.toLocalFile())
-        if name.isLocalFile() and file.suffix == ".md" and file.is_file():
-            super().doSetSource(name, QTextDocument.ResourceType.MarkdownResource)
-            self._scroll_to(name.fragment())
+    def back(self) -> None:
+        """The page before."""
+        if len(self._visited) > 1:
+            self._visited.pop()
+            self._show()
+
+    def _follow(self, link: QUrl) -> None:
+        """A link leads to the web, to another page from where this one is, or to a heading of this one."""
+        if link.scheme():
+            QDesktopServices.openUrl(link)
+            return
+        here = self.page.partition("#")[0]
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(here), link.path())) if link.path() else here
+        self.go(f"{path}#{link.fragment()}" if link.fragment() else path)
+
+    def _show(self) -> None:
+        path, _, anchor = self.page.partition("#")
+        file = folder() / path
+        text = file.read_text(encoding="utf-8")
+        page, before = QTextDocument(self), self._document  # in the same one, letters of the page before would stay
+        page.setDefaultFont(self.font())
+        page.setDocumentMargin(MARGIN)
+        page.setBaseUrl(QUrl.fromLocalFile(str(file)))
+        page.setMarkdown(text)
+        for name in re.findall(r"!\[.*?\]\((.*?)\)", text):
+            url, picture = page.baseUrl().resolved(QUrl(name)), self._picture(file.parent / name)
+            page.addResource(QTextDocument.ResourceType.ImageResource.value, url, picture)
+        self.setDocument(page)
+        self._document = page
+        if before is not None:
+            before.deleteLater()
+        self.verticalScrollBar().setValue(0)
+        self._scroll_to(anchor)
+        self.turned.emit(len(self._visited) > 1)
+
+    def _picture(self, file: Path) -> QImage:
+        """No wider than the page."""
+        image, room = QImage(str(file)), max(self.viewport().width() - 2 * MARGIN, 100)
+        return image.scaledToWidth(room, Qt.TransformationMode.SmoothTransformation) if image.width() > room else image
 
     def _scroll_to(self, anchor: str) -> None:
         """Bring a heading to the top; Markdown's have no anchors in Qt."""
         block = self.document().begin()
         while anchor and block.isValid():
             if block.blockFormat().headingLevel() and slug(block.text()) == anchor:
-                self.moveCursor(QTextCursor.MoveOperation.End)  # so that the heading comes to the top, not into view
-                self.setTextCursor(QTextCursor(block))
                 top = self.document().documentLayout().blockBoundingRect(block).top()
                 self.verticalScrollBar().setValue(round(top))
                 return
             block = block.next()
 
-    def loadResource(self, kind: int, name: QUrl | str) -> Any:
-        """Pictures no wider than the page."""
-        if kind != QTextDocument.ResourceType.ImageResource.value:
-            return super().loadResource(kind, name)
-        image = QImage(self.source().resolved(QUrl(name)).toLocalFile())
-        room = max(self.viewport().width() - 2 * MARGIN, 100)
-        return image.scaledToWidth(room, Qt.TransformationMode.SmoothTransformation) if image.width() > room else image
+    def _show_again(self) -> None:
+        """At the same place, in new colours or another width."""
+        if self._visited:
+            place = self.verticalScrollBar().value()
+            self._show()
+            self.verticalScrollBar().setValue(place)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Pictures as wide as there is room now."""
         super().resizeEvent(event)
-        if event.size().width() != event.oldSize().width() and not self.source().isEmpty():
-            place = self.verticalScrollBar().value()
-            self.reload()
-            self.verticalScrollBar().setValue(place)
+        if event.size().width() != event.oldSize().width():
+            self._show_again()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Links have the colours of the theme."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.FontChange) and hasattr(self, "_visited"):
+            self._show_again()
 
 
 class Guide(QDialog):
@@ -94,11 +136,11 @@ class Guide(QDialog):
         self.setWindowTitle("Nablascope: guide")
         self.resize(FIRST_SIZE)
         self.pages = Pages(self)
-        self.back = push_button("Back", "The page before  (Alt+Left)", self.pages.backward)
+        self.back = push_button("Back", "The page before", self.pages.back)
         self.contents = push_button("Contents", "All pages of the guide", lambda: self.pages.go(FIRST_PAGE))
         self.close_button = push_button("Close", "Close the guide  (Esc)", self.close)
         self.back.setEnabled(False)
-        self.pages.backwardAvailable.connect(self.back.setEnabled)
+        self.pages.turned.connect(self.back.setEnabled)
         column, row = QVBoxLayout(self), QHBoxLayout()
         row.addWidget(self.back)
         row.addWidget(self.contents)

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QDialog, QFrame, QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app import theme
@@ -40,10 +40,10 @@ def sections(panels: Iterable[Panel]) -> list[Section]:
 
 
 def _own_keys(panel: Panel) -> Iterator[Row]:
-    for action in panel.findChildren(QAction):
-        if not action.shortcut().isEmpty():
-            yield action.shortcut().toString(QKeySequence.SequenceFormat.NativeText), _plain(action.text())
     for widget in (panel, *panel.findChildren(QWidget)):
+        for action in widget.actions():
+            if not action.shortcut().isEmpty():
+                yield action.shortcut().toString(QKeySequence.SequenceFormat.NativeText), _plain(action.text())
         yield from getattr(widget, "key_help", ())
 
 
@@ -74,7 +74,7 @@ def _html(column: list[Section]) -> str:
     for title, rows in column:
         parts.append(f"<tr><td colspan=2 style='color:{muted}'><b>{escape(title.upper())}</b></td></tr>")
         parts += [
-            f"<tr><td style='padding-right:14px'><b>{escape(keys)}</b></td><td>{escape(text)}</td></tr>"
+            f"<tr><td style='padding-right:10px'><b>{escape(keys)}</b></td><td>{escape(text)}</td></tr>"
             for keys, text in rows
         ]
         parts.append("<tr><td colspan=2>&nbsp;</td></tr>")
@@ -92,7 +92,7 @@ class KeySheet(QDialog):
         theme.mark(sheet, "card")
         row = QHBoxLayout(sheet)
         row.setContentsMargins(18, 14, 18, 6)
-        row.setSpacing(32)
+        row.setSpacing(22)
         for number, column in enumerate(_columns(sections(window.panels.values())), 1):
             label = QLabel(_html(column), sheet)
             label.setAccessibleName(f"keys, column {number}")

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtWidgets import QFrame, QLabel, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
 from app import theme
 from app.guide import PANELS, slug
-from app.widgets.buttons import push_button
+from app.widgets.buttons import SignButton, push_button
 
 WIDTH = 36  # letters in a line
 
 
-class HelpButton(QToolButton):
+class HelpButton(SignButton):
     """Opens the two sentences below itself; `wanted` carries the page of the guide that tells more."""
 
     wanted = Signal(str)
 
     def __init__(self, title: str, hint: str, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+        super().__init__("?", f"help on {title}", f"What {title} shows", parent)
         self._title, self._hint = title, hint
-        self.setText("?")
-        self.setAutoRaise(True)
-        self.setProperty("role", "quiet")
-        self.setToolTip(f"What {title} shows")
-        self.setAccessibleName(f"help on {title}")
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.clicked.connect(self.open)
         self.popup: HelpPopup | None = None
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from typing import cast
+
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
 from app import theme
 from app.form import SpecForm
@@ -23,6 +25,9 @@ class SettingsWindow(QDialog):
         self._preferences = preferences
         self.form = SpecForm(Settings, self)
         self.form.edited.connect(preferences.use)
+        self.form.set_spec(preferences.present)
+        threads = self.form.controls()[Settings.__struct_fields__.index("threads")]
+        cast(QSpinBox, threads).setSpecialValueText("every core")
         about = QLabel(ABOUT, self)
         about.setWordWrap(True)
         theme.mark(about, "muted")

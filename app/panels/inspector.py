@@ -36,6 +36,7 @@ class InspectorPanel(Panel):
         "One tensor, large: {forward} is positive, {backward} negative, and what is zero has the colour of the paper. "
         "Point at a cell to read its exact value; a click keeps that cell in view while training goes on."
     )
+    key_help: ClassVar = (("Enter, F2", "Type over the cell"),)
     area: ClassVar[Literal["left", "centre", "right", "bottom"]] = "right"
     order: ClassVar[int] = 0
 

@@ -53,7 +53,7 @@ class FlowView(QAbstractScrollArea):
 
     key_help: ClassVar = (
         ("+, −, 0", "Closer, farther, all"),
-        ("F", "Fold equal groups of layers, or unfold them"),
+        ("F", "Fold equal groups of layers"),
         ("Shift+arrows", "The tile beside"),
     )
 

@@ -33,7 +33,7 @@ class Heatmap(QWidget):
     The picture may be a block-reduced one of a larger tensor: `shape` is the true shape, signals carry true indices.
     """
 
-    key_help: ClassVar = (("Shift+arrows", "The cell beside"), ("Enter, F2", "Type over the cell"))
+    key_help: ClassVar = (("Shift+arrows", "The cell beside"),)
 
     hovered = Signal(int, int)  # row, column; again whenever new values are shown under a still pointer
     left = Signal()

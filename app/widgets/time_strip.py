@@ -56,7 +56,7 @@ class TimeStrip(TellingStrip):
 
     key_help: ClassVar = (
         ("Home, End", "The first step, the last"),
-        ("Page Up, Page Down", "A tenth of the run back, on"),
+        ("Page Up, Page Down", "A tenth of it back, on"),
     )
 
     sought = Signal(int)
