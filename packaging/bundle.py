@@ -26,7 +26,9 @@ PATIENCE = 300  # seconds for one command of the bundle
 def build(folder: Path) -> Path:
     """Build into a folder; the program's path."""
     where = ["--distpath", str(folder / "dist"), "--workpath", str(folder / "build"), "--noconfirm"]
-    subprocess.run([sys.executable, "-m", "PyInstaller", "--log-level", "WARN", *where, str(SPEC)], cwd=ROOT, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "PyInstaller", "--log-level", "WARN", *where, str(SPEC)], cwd=ROOT, check=True
+    )
     return folder / "dist" / "nablascope" / ("nablascope.exe" if sys.platform == "win32" else "nablascope")
 
 
@@ -48,7 +50,7 @@ def run(program: Path, *arguments: str) -> str:
 
 
 def smoke(program: Path, picture: Path) -> dict[str, float]:
-    """Train without a window, then in the window, which is pictured, and check a file; what the window says of itself."""
+    """Train without a window, train in the window and picture it, check a file; what the window says of itself."""
     trained = json.loads(run(program, "train", "digits", "--steps", str(STEPS), "--json").splitlines()[-1])
     shown: dict[str, float] = json.loads(
         run(program, "digits", "--steps", str(STEPS), "--screenshot", str(picture)).splitlines()[-1]
@@ -67,7 +69,7 @@ def main() -> None:
     program = build(folder)
     with tempfile.TemporaryDirectory() as pictures:
         smoke(program, Path(pictures) / "window.png")
-    size = sum(file.stat().st_size for file in program.parent.rglob("*") if file.is_file())
+    size = sum(file.stat().st_size for file in program.parent.rglob("*") if file.is_file() and not file.is_symlink())
     shutil.rmtree(folder / "build")
     sys.stdout.write(f"{program.parent}: {size / 1e6:,.0f} MB, trains and shows its window\n")
 
