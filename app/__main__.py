@@ -113,5 +113,6 @@ if __name__ == "__main__":
     if sys.argv[1:] == [BUNDLED_CHILD]:
         from engine.filecheck.child import main as check_one_file  # its half of the engine is only needed here
 
-        sys.exit(check_one_file())
+        check_one_file()
+        sys.exit()
     sys.exit(main())
