@@ -8,6 +8,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ctypes.util import find_library
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,14 +35,32 @@ def build(folder: Path) -> Path:
     return folder / "dist" / "nablascope" / ("nablascope.exe" if sys.platform == "win32" else "nablascope")
 
 
-def run(program: Path, *arguments: str) -> str:
-    """What the bundle prints; with no Python or source of this environment in reach, and no screen."""
+@contextmanager
+def screen() -> Iterator[dict[str, str]]:
+    """The environment for a window that nobody sees: on Xvfb where that is, else on Qt's offscreen platform."""
+    if not (shutil.which("Xvfb") and find_library("xcb-cursor")):  # without the latter Qt cannot reach an X server
+        yield {"QT_QPA_PLATFORM": "offscreen"}
+        return
+    told, tells = os.pipe()
+    command = ["Xvfb", "-displayfd", str(tells), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[tells], stderr=subprocess.DEVNULL)
+    os.close(tells)
+    try:
+        with os.fdopen(told) as number:
+            yield {"QT_QPA_PLATFORM": "xcb", "DISPLAY": f":{number.readline().strip()}"}
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def run(program: Path, *arguments: str, **environment: str) -> str:
+    """What the bundle prints; with no Python or source of this environment in reach."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     with tempfile.TemporaryDirectory() as elsewhere:
         done = subprocess.run(
             [program, *arguments],
             cwd=elsewhere,
-            env=kept,
+            env={**kept, **environment},
             capture_output=True,
             text=True,
             timeout=PATIENCE,
@@ -52,9 +73,9 @@ def run(program: Path, *arguments: str) -> str:
 def smoke(program: Path, picture: Path) -> dict[str, float]:
     """Train without a window, train in the window and picture it, check a file; what the window says of itself."""
     trained = json.loads(run(program, "train", "digits", "--steps", str(STEPS), "--json").splitlines()[-1])
-    shown: dict[str, float] = json.loads(
-        run(program, "digits", "--steps", str(STEPS), "--screenshot", str(picture)).splitlines()[-1]
-    )
+    with screen() as environment:
+        told = run(program, "digits", "--steps", str(STEPS), "--screenshot", str(picture), **environment)
+    shown: dict[str, float] = json.loads(told.splitlines()[-1])
     homework = picture.with_name("homework.py")
     homework.write_text(HOMEWORK)
     run(program, "check", str(homework))  # ends with another code than 0 where a gradient is wrong
