@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QDialog, QFrame, QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
@@ -88,12 +88,14 @@ class KeySheet(QDialog):
         super().__init__(window)
         self.setWindowTitle("Keys")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        sheet, self.columns = QFrame(self), []
+        sheet = QFrame(self)
+        self._shown = _columns(sections(window.panels.values()))
+        self.columns: list[QLabel] = []
         theme.mark(sheet, "card")
         row = QHBoxLayout(sheet)
         row.setContentsMargins(18, 14, 18, 6)
         row.setSpacing(22)
-        for number, column in enumerate(_columns(sections(window.panels.values())), 1):
+        for number, column in enumerate(self._shown, 1):
             label = QLabel(_html(column), sheet)
             label.setAccessibleName(f"keys, column {number}")
             label.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -111,3 +113,10 @@ class KeySheet(QDialog):
         wanted = sheet.sizeHint()
         room = window.screen().availableSize()
         self.resize(min(wanted.width() + 40, room.width()), min(wanted.height() + 80, room.height() - 40))
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Titles have the colours of the theme."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "columns"):
+            for label, column in zip(self.columns, self._shown, strict=True):
+                label.setText(_html(column))

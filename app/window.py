@@ -294,7 +294,9 @@ class Window(QMainWindow):
 
     def show_keys(self) -> None:
         """Open the sheet of all keys."""
-        KeySheet(self).show()
+        sheet = self.findChild(KeySheet) or KeySheet(self)
+        sheet.show()
+        sheet.raise_()
 
     def show_guide(self, page: str) -> None:
         """Open the guide beside the window, at a page."""
