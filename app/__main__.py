@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import sys
 from collections.abc import Sequence
 
 from app import cli, startup
+from engine.filecheck import BUNDLED_CHILD
 from engine.layers.custom import own_files
 from engine.recipe import Recipe
 from engine.spec import RecipeError
@@ -65,6 +67,7 @@ def _open_window(recipe: Recipe, options: argparse.Namespace) -> int:
         from app.consent import Consent
         from app.link import EngineLink
         from app.session import Session
+        from app.settings import kept
         from app.tasks import screenshot, tell_first_frame
         from app.window import FIRST_SIZE, Window
     except BaseException:
@@ -75,14 +78,17 @@ def _open_window(recipe: Recipe, options: argparse.Namespace) -> int:
     assert isinstance(application, QApplication)
     application.setApplicationName("nablascope")
     application.setApplicationVersion("0.1.0")
+    application.setDesktopFileName("io.github.nablascope.Nablascope")  # under which a desktop finds name and icon
     watch_for_crashes()
     settings = QSettings("nablascope", "nablascope")
     link = EngineLink(engine, log_file("engine.log"))
     try:
         session = Session(link, cli.find_recipe(None) if own_code else recipe, Consent(settings))
         for_picture = bool(options.screenshot or options.probe_start)
-        appearance = theme.remembered_appearance(application, None if for_picture else settings)
-        window = Window(session, link, appearance, None if for_picture else settings)
+        store = None if for_picture else settings
+        first = kept(store)
+        appearance = theme.Appearance(application, first.theme, first.text_size, first.colours)
+        window = Window(session, link, appearance, store)
         if for_picture:
             window.resize(FIRST_SIZE)  # whatever the screen
         window.show()
@@ -105,4 +111,10 @@ def _open_window(recipe: Recipe, options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    multiprocessing.freeze_support()  # in a bundle the engine's process begins here too
+    if sys.argv[1:] == [BUNDLED_CHILD]:
+        from engine.filecheck.child import main as check_one_file  # its half of the engine is only needed here
+
+        check_one_file()
+        sys.exit()
     sys.exit(main())

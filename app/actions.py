@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSaveFile
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
-from app import exporting, theme
+from app import exporting, guide, theme
 from app.widgets import smoothing
 from engine.recipe import Recipe
 from engine.spec import RecipeError
@@ -154,6 +154,12 @@ def undo(window: Window) -> None:
 def redo(window: Window) -> None:
     """Make the change again that was taken back."""
     window.session.redo()
+
+
+@action("Se&ttings…", "&Edit", keys=("Ctrl+,",), section=True)
+def show_settings(window: Window) -> None:
+    """Look, text size, colours, memory, threads, frame rate and live check."""
+    window.show_settings()
 
 
 # --- Run ----------------------------------------------------------------------------------------
@@ -332,15 +338,22 @@ def reset_layout(window: Window) -> None:
 # --- Help ---------------------------------------------------------------------------------------
 
 
-@action("&Keys", "&Help", keys=("F1",))
+@action("&Keys", "&Help", keys=("F1", "?"))
 def show_keys(window: Window) -> None:
     """All keys on one sheet."""
-    rows = "".join(
-        f"<tr><td style='padding-right:18px'><b>{' &nbsp; '.join(a.keys)}</b></td><td>{(a.run.__doc__ or '')}</td></tr>"
-        for a in ACTIONS.values()
-        if a.keys
-    )
-    QMessageBox.information(window, "Keys", f"<table>{rows}</table>")
+    window.show_keys()
+
+
+@action("&Guide", "&Help", keys=("Shift+F1",))
+def show_guide(window: Window) -> None:
+    """The user guide: every panel, recipes, your own code, scripts, questions."""
+    window.show_guide(guide.FIRST_PAGE)
+
+
+@action("A &tour", "&Help")
+def show_tour(window: Window) -> None:
+    """Five minutes with this window."""
+    window.show_guide(guide.TOUR)
 
 
 @action("&About Nablascope", "&Help")

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -20,6 +19,7 @@ from PySide6.QtWidgets import (
 from app import planting
 from app import theme as themes
 from app.session import Session
+from app.widgets.buttons import push_button
 from engine.bugs import CATALOGUE
 from engine.protocol import Built
 from engine.recipe import Recipe
@@ -56,11 +56,13 @@ class BugBench(QDialog):
             self._on_built(session.network)
 
     def _make_buttons(self) -> None:
-        self.plant_button = _button("Plant", "Plant this bug here; training starts anew", self.plant)
-        self.hide_button = _button("Hide any bug", "A bug of the app's choice, somewhere, to be guessed", self.hide_any)
-        self.guess_button = _button("Guess", "Is it this bug, in this place?", self.guess)
-        self.reveal_button = _button("Reveal", "Tell which bug it is, and where", self.reveal)
-        self.remove_button = _button("Remove", "Take every planted bug out again", self.remove)
+        self.plant_button = push_button("Plant", "Plant this bug here; training starts anew", self.plant)
+        self.hide_button = push_button(
+            "Hide any bug", "A bug of the app's choice, somewhere, to be guessed", self.hide_any
+        )
+        self.guess_button = push_button("Guess", "Is it this bug, in this place?", self.guess)
+        self.reveal_button = push_button("Reveal", "Tell which bug it is, and where", self.reveal)
+        self.remove_button = push_button("Remove", "Take every planted bug out again", self.remove)
         for button in (self.plant_button, self.guess_button):
             themes.mark(button, "primary")
 
@@ -176,14 +178,6 @@ def _told(slug: str) -> str:
     entry = CATALOGUE[slug]
     sentence = entry.sentence.format(tensor="the gradient")
     return f"{sentence[0].upper()}{sentence[1:]}\n{entry.formula}"
-
-
-def _button(text: str, tip: str, run: object) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tip)
-    button.setAutoDefault(False)
-    button.clicked.connect(lambda: run())  # type: ignore[operator]
-    return button
 
 
 def _text(role: themes.Role | str) -> QLabel:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDockWidget, QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDockWidget, QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app import theme
 from app.panel import Panel
+from app.panel_help import HelpButton
+from app.widgets.buttons import SignButton
 from app.widgets.text_line import TextLine
 
 
@@ -31,10 +33,22 @@ class Card(QFrame):
         """Take the panel in."""
         self._panel = panel
         panel.set_in_front(self._in_front)
-        self._column.addWidget(panel, 1)
+        if panel.area == "strip":  # its title bar is hidden
+            row = QHBoxLayout()
+            row.setContentsMargins(0, 0, 6, 0)
+            row.setSpacing(0)
+            row.addWidget(panel, 1)
+            row.addWidget(self.title_bar.help)
+            self._column.addLayout(row, 1)
+        else:
+            self._column.addWidget(panel, 1)
         panel.status_changed.connect(self.title_bar.status.setText)
         if panel.tools is not None:
             self.title_bar.take(panel.tools)
+
+    def put_above(self, widget: QWidget) -> None:
+        """Between the title and the panel."""
+        self._column.insertWidget(self._column.indexOf(self.title_bar) + 1, widget)
 
     def _on_front(self, in_front: bool) -> None:
         """The dock came before those behind whose tab it was, or went behind one, or was shown or hidden at all."""
@@ -56,18 +70,14 @@ class TitleBar(QWidget):
         title, self.status = QLabel(kind.title), TextLine("", self, colour="muted", align=Qt.AlignmentFlag.AlignRight)
         theme.mark(title, "title")
         self.status.setAccessibleName(f"{kind.title}: status")
-        self.setToolTip(kind.hint)
+        self.help = HelpButton(kind.title, kind.hint, self)
         row.addWidget(title)
         row.addWidget(self.status, 1)
+        row.addWidget(self.help)
+        row.setSpacing(4)
         self._row = row
         if isinstance(parent, QDockWidget):
-            close = QToolButton(self)
-            close.setText("×")
-            close.setAutoRaise(True)
-            close.setProperty("role", "quiet")
-            close.setToolTip(f"Close {kind.title}; the View menu brings it back")
-            close.setAccessibleName(f"close {kind.title}")
-            close.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            close = SignButton("×", f"close {kind.title}", f"Close {kind.title}; the View menu brings it back", self)
             close.clicked.connect(parent.close)
             row.addWidget(close)
 

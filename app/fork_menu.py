@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import QInputDialog, QMenu, QToolButton, QWidget
 
 from app.session import Session
@@ -39,6 +39,12 @@ class ForkButton(QToolButton):
         self.setIcon(fork_icon(paths.current))
         self.setAccessibleName(f"forks: on {present.name}")
         self.setToolTip(f"You are on “{present.name}”. Forks are paths that leave the past: go to one, compare, rename")
+
+    def changeEvent(self, event: QEvent) -> None:
+        """The fork's colour is another in another theme."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and self.session.paths is not None:
+            self.setIcon(fork_icon(self.session.paths.current))
 
     def _fill(self) -> None:
         menu, paths = self.menu(), self.session.paths

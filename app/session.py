@@ -29,7 +29,7 @@ from engine.spec import RecipeError
 from engine.timeline import Timeline
 from engine.trainer import State
 
-FRAME_TIME = 1 / 60  # seconds between two frames, at least
+FRAME_RATE = 60  # frames a second, at most
 MOST_UNDO = 200
 MANY_PARAMETERS = 200_000  # beyond it a check of every entry is not what one wants first
 CANCELLED = "the download was cancelled; the run before goes on, and what has come is kept for the next time"
@@ -72,6 +72,7 @@ class Session(QObject):
     breaks_changed = Signal(object)  # tuple of BreakInfo
     stopped = Signal(object)  # Stopped: at a breakpoint
     terms_told = Signal(object)  # Terms: what an entry is made of
+    tuned = Signal()  # budget, threads, frame rate or the pace of the live check were set
     adopted = Signal(object)  # Built: live fields changed; the same network, told anew
     fetching_changed = Signal(object)  # Fetching: how far the download is; None: nothing is being fetched
 
@@ -97,6 +98,8 @@ class Session(QObject):
         self._new_engine = True
         self.breaks: tuple[protocol.BreakInfo, ...] = ()
         self.budget = DEFAULT_BUDGET  # bytes that the timeline may take
+        self.most_threads: int | None = None  # that a large network may take; None: every core
+        self.frame_rate = FRAME_RATE
         self.tip = Position(0, -1)  # the last position computed on the present path
         self.comparing: int | None = None  # the fork to compare with
         self.compared: int | None = None  # the one whose tensors were taken off those of the frame shown
@@ -323,6 +326,20 @@ class Session(QObject):
         """Bytes that the timeline may take."""
         self.budget = budget
         self._link.send(protocol.SetBudget(budget))
+        self.tuned.emit()
+
+    def set_most_threads(self, most: int | None) -> None:
+        """Threads that a large network may take; None: every core. One that has others now goes on as a new run."""
+        if most != self.most_threads:
+            self.most_threads = most
+            self._link.send(protocol.SetThreads(most))
+            self.tuned.emit()
+
+    def set_frame_rate(self, rate: int) -> None:
+        """Frames a second that are drawn while training plays, at most."""
+        if rate != self.frame_rate:
+            self.frame_rate = rate
+            self.tuned.emit()
 
     def add_break(self, condition: AnyCondition) -> None:
         """Stop where this comes true."""
@@ -476,6 +493,7 @@ class Session(QObject):
         if every != self.live_every:
             self.live_every = every
             self._link.send(protocol.CheckLive(every))
+            self.tuned.emit()
 
     def _note_live(self, rows: tuple[protocol.LiveChecked, ...]) -> None:
         """Keep what the live check found, and tell of a failure once."""
@@ -514,6 +532,8 @@ class Session(QObject):
     def _on_ready(self, _: protocol.Ready) -> None:
         """A new engine: tell it everything."""
         self._new_engine = True
+        if self.most_threads is not None:
+            self._link.send(protocol.SetThreads(self.most_threads))
         if self._lost_in_a_row > 1:
             self._take_back("the engine ends whenever it builds this network; this is the last one that stood")
         wanted = self._lost_in_a_row <= MOST_LOST and self._link.first_recipe != self.recipe
@@ -619,7 +639,7 @@ class Session(QObject):
         self.checked.emit(event)
 
     def _on_frameready(self, event: protocol.FrameReady) -> None:
-        """Move the cursor, then let the next frame come, 60 times a second at most."""
+        """Move the cursor, then let the next frame come, `frame_rate` times a second at most."""
         assert self.network is not None
         history = self.histories.get(event.history_fork)
         if history is not None:
@@ -632,9 +652,12 @@ class Session(QObject):
         shown = self.frame.tensors if self.frame is not None else {}
         self.frame = read_frame(self._link.slots, event, self.network.phases, self.network.batches, shown)
         self.shown.emit(self.frame)
-        now = time.perf_counter()
-        wait = FRAME_TIME - (now - self._last_taken) if self.playing else 0.0
-        self._pace.start(max(0, round(wait * 1000)))
+        self._pace.start(self._rest_before_next())
+
+    def _rest_before_next(self) -> int:
+        """Milliseconds until the next frame may come."""
+        due = self._last_taken + 1 / self.frame_rate if self.playing else 0.0
+        return max(0, round(1000 * (due - time.perf_counter())))
 
     def _forget_live(self, step: int) -> None:
         """The run stands at an earlier step again, or is another one."""

@@ -5,15 +5,17 @@ Widgets ask `current()` when they paint and react to a change in `changeEvent(QE
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication, QObject, QSettings, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QPalette, QPen
 from PySide6.QtWidgets import QApplication, QWidget
 
+from app import colour_pairs
+from app.colour_pairs import ColourPair
 from app.stylesheet import stylesheet
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ Role = Literal[
 ]
 
 POINT_SIZE = 10.0
+SMALLEST, LARGEST = 6.0, 32.0  # points
 _PROPERTY = "nablascope_theme"
 _STROKE = "nablascope_stroke"
 
@@ -67,10 +70,16 @@ class Theme:
     bad_text: str
     alarm: str  # NaN and infinity, never used for anything else
     series: tuple[str, ...]  # curves, in order
+    colours: ColourPair = colour_pairs.FIRST
 
     def color(self, field: str) -> QColor:
         """The colour of a field as Qt's: `theme.color("muted")`."""
         return QColor(str(getattr(self, field)))
+
+    def worded(self, text: str) -> str:
+        """A text with the names of the two hues in place of "{forward}" and "{backward}"."""
+        forward, backward = colour_pairs.NAMES[self.colours]
+        return text.replace("{forward}", forward).replace("{backward}", backward)
 
 
 DARK = Theme(
@@ -121,13 +130,19 @@ LIGHT = Theme(
     series=("#1f77d0", "#d9730d", "#1e8e63", "#8445bc", "#9a7b00", "#c73535", "#128a93", "#4d5868"),
 )
 
-THEMES = {theme.name: theme for theme in (DARK, LIGHT)}
+THEMES: dict[tuple[str, str], Theme] = {
+    (first.name, colours): replace(first, colours=colours, **changes[first.name])
+    for colours, changes in colour_pairs.CHANGES.items()
+    for first in (DARK, LIGHT)
+}
+DARK, LIGHT = (THEMES[name, colour_pairs.FIRST] for name in ("dark", "light"))
 
 
 def current() -> Theme:
     """The theme last applied to the running application; dark before that."""
     app = QCoreApplication.instance()
-    return THEMES.get(str(app.property(_PROPERTY)) if app else "", DARK)
+    name, _, colours = str(app.property(_PROPERTY)).partition("/") if app else ("", "", "")
+    return THEMES.get((name, colours), DARK)
 
 
 def stroke() -> float:
@@ -149,7 +164,9 @@ def apply(app: QApplication, theme: Theme, point_size: float = POINT_SIZE, *, na
     `native` also asks the system for matching window frames; it is off while the system itself is followed.
     """
     first = app.property(_PROPERTY) is None
-    app.setProperty(_PROPERTY, theme.name)  # first: widgets ask current() while the palette event reaches them
+    app.setProperty(
+        _PROPERTY, f"{theme.name}/{theme.colours}"
+    )  # first: widgets ask current() while the palette event reaches them
     if first:  # under a style sheet the style does not tell its name, and setting it again takes a third of a second
         app.setStyle("Fusion")
     if native:
@@ -163,15 +180,22 @@ def apply(app: QApplication, theme: Theme, point_size: float = POINT_SIZE, *, na
 
 
 class Appearance(QObject):
-    """What the user chose: dark, light, or as the system; and the zoom. Keep one, owned by the application."""
+    """What the user chose: dark, light, or as the system; the zoom; the hues. Keep one, owned by the application."""
 
     changed = Signal()
 
-    def __init__(self, app: QApplication, mode: Mode = "system", point_size: float = POINT_SIZE) -> None:
+    def __init__(
+        self,
+        app: QApplication,
+        mode: Mode = "system",
+        point_size: float = POINT_SIZE,
+        colours: ColourPair = colour_pairs.FIRST,
+    ) -> None:
         super().__init__(app)
         self._app = app
         self._mode: Mode = mode
         self._point_size = point_size
+        self._colours: ColourPair = colours
         app.styleHints().colorSchemeChanged.connect(self._follow)
         self._apply()
 
@@ -185,6 +209,11 @@ class Appearance(QObject):
         """The base font size in points."""
         return self._point_size
 
+    @property
+    def colours(self) -> ColourPair:
+        """The hues of what is signed."""
+        return self._colours
+
     def set_mode(self, mode: Mode) -> None:
         """Choose dark, light or system."""
         if mode != self._mode:
@@ -193,39 +222,34 @@ class Appearance(QObject):
 
     def set_point_size(self, point_size: float) -> None:
         """Zoom: the base font size, kept between 6 and 32 points."""
-        point_size = min(32.0, max(6.0, point_size))
+        point_size = min(LARGEST, max(SMALLEST, point_size))
         if point_size != self._point_size:
             self._point_size = point_size
             self._apply()
 
-    def remember(self, settings: QSettings) -> None:
-        """Write the choice to the user's settings."""
-        settings.setValue("look/mode", self._mode)
-        settings.setValue("look/point_size", self._point_size)
+    def set_colours(self, colours: ColourPair) -> None:
+        """Choose the hues of what is signed, in every picture, curve and legend."""
+        if colours != self._colours:
+            self._colours = colours
+            self._apply()
 
     def _apply(self) -> None:
         if self._mode == "system":
             self._app.styleHints().unsetColorScheme()
             dark = self._app.styleHints().colorScheme() != Qt.ColorScheme.Light
-            apply(self._app, DARK if dark else LIGHT, self._point_size, native=False)
+            apply(self._app, self._theme("dark" if dark else "light"), self._point_size, native=False)
         else:
-            apply(self._app, THEMES[self._mode], self._point_size)
+            apply(self._app, self._theme(self._mode), self._point_size)
         self.changed.emit()
 
+    def _theme(self, name: str) -> Theme:
+        return THEMES[name, self._colours]
+
     def _follow(self, scheme: Qt.ColorScheme) -> None:
-        theme = LIGHT if scheme == Qt.ColorScheme.Light else DARK
+        theme = self._theme("light" if scheme == Qt.ColorScheme.Light else "dark")
         if self._mode == "system" and theme is not current():
             apply(self._app, theme, self._point_size, native=False)
             self.changed.emit()
-
-
-def remembered_appearance(app: QApplication, settings: QSettings | None) -> Appearance:
-    """The look the user chose last time; dark at the first size where nothing is remembered."""
-    if settings is None:
-        return Appearance(app, "dark")
-    mode = str(settings.value("look/mode", "dark", type=str))
-    size = float(str(settings.value("look/point_size", POINT_SIZE, type=float)))
-    return Appearance(app, mode if mode in ("dark", "light") else "system", size)  # type: ignore[arg-type]
 
 
 def palette(theme: Theme) -> QPalette:
@@ -318,7 +342,7 @@ def _restyle_legend(legend: Any, theme: Theme, point_size: float) -> None:
 
 
 def signed_table(theme: Theme) -> list[int]:
-    """256 ARGB colours: 1 … 127 negative (orange), 128 zero (the panel's own colour), 129 … 255 positive (blue).
+    """256 ARGB colours: 1 … 127 negative (orange, as a rule), 128 zero (the panel's own colour), 129 … 255 positive.
 
     Index 0 is what is no number: NaN and infinity, in a colour that nothing else has.
     """
@@ -326,7 +350,7 @@ def signed_table(theme: Theme) -> list[int]:
 
 
 def magnitude_table(theme: Theme) -> list[int]:
-    """Like `signed_table`, but both halves go from the panel's colour to orange: what counts is the size."""
+    """Like `signed_table`, but both halves go from the panel's colour to the negative hue: what counts is the size."""
     return list(_table(theme, theme.backward, theme.backward))
 
 

@@ -23,13 +23,19 @@ from app.bug_bench import BugBench
 from app.card import Card
 from app.examples import examples_menu
 from app.fetch_bar import FetchBar
+from app.first_hint import FirstHint
+from app.first_hint import is_wanted as first_hint_wanted
+from app.guide import Guide
 from app.icons import icon
 from app.key_guard import KeyGuard
+from app.key_sheet import KeySheet
 from app.link import EngineLink
 from app.own_code import OwnCodeWatcher, ask_to_run
 from app.panel import Panel, find_panels
 from app.presentation import Presentation
 from app.session import Selection, Session
+from app.settings import Preferences
+from app.settings_window import SettingsWindow
 from app.tab_order import move_focus
 from app.transport import Transport
 from app.widgets.smoothing import WIDTHS
@@ -65,7 +71,11 @@ class Window(QMainWindow):
         self._take_first_size()
         self.commands = {name: self._make_action(name) for name in ACTIONS}
         self._add_transport()
+        self.preferences = Preferences(session, appearance, settings)
         self.bench: BugBench | None = None
+        self.settings_window: SettingsWindow | None = None
+        self.guide: Guide | None = None
+        self.first_hint: FirstHint | None = None
         self.panels: dict[str, Panel] = {}
         self.docks: dict[str, QDockWidget] = {}
         self._kinds = {kind.name(): kind for kind in find_panels()}
@@ -126,6 +136,7 @@ class Window(QMainWindow):
         if kind.area == "centre":
             card = Card(kind, self, titled=True)
             self.setCentralWidget(card)
+            self._greet(card)
         else:
             dock = self.docks[name] = QDockWidget(kind.title, self)
             dock.setObjectName(f"dock-{name}")
@@ -136,10 +147,18 @@ class Window(QMainWindow):
             theme.mark(card, "strip" if is_strip else "card")
             dock.setWidget(card)
             dock.visibilityChanged.connect(self._name_tabs)
+        card.title_bar.help.wanted.connect(self.show_guide)
         if kind.late:
             self._late.append((kind, card))
         else:
             self._fill(kind, card)
+
+    def _greet(self, card: Card) -> None:
+        """A first hint above the Flow view, until it is sent away."""
+        if self._settings is not None and first_hint_wanted(self._settings):
+            self.first_hint = FirstHint(self._settings, card)
+            self.first_hint.tour_wanted.connect(self.show_guide)
+            card.put_above(self.first_hint)
 
     def _fill(self, kind: type[Panel], card: Card) -> None:
         self.panels[kind.name()] = panel = kind(self.session, card)
@@ -269,6 +288,26 @@ class Window(QMainWindow):
         self.bench.show()
         self.bench.raise_()
 
+    def show_settings(self) -> None:
+        """Open the settings beside the window."""
+        if self.settings_window is None:
+            self.settings_window = SettingsWindow(self.preferences, self)
+        self.settings_window.show()
+        self.settings_window.raise_()
+        self.settings_window.activateWindow()
+
+    def show_keys(self) -> None:
+        """Open the sheet of all keys."""
+        sheet = self.findChild(KeySheet) or KeySheet(self)
+        sheet.show()
+        sheet.raise_()
+
+    def show_guide(self, page: str) -> None:
+        """Open the guide beside the window, at a page."""
+        if self.guide is None:
+            self.guide = Guide(self)
+        self.guide.go(page)
+
     def show_panel(self, name: str) -> None:
         """Bring a panel to where it can be seen."""
         dock = self.docks.get(name)
@@ -305,7 +344,7 @@ class Window(QMainWindow):
             self._settings.setValue("window/geometry", self.saveGeometry())
             self._settings.setValue("window/state", self.saveState(STATE_VERSION))
             self._settings.setValue("curves/smoothing", self.session.smoothing)
-            self.appearance.remember(self._settings)
+            self.preferences.write()
         super().closeEvent(event)
 
     def train_when_built(self, steps: int) -> None:

@@ -137,6 +137,7 @@ class Host:
         self._back = False  # playing backwards
         self._for_picture = True  # the last step went back to the data itself
         self._budget = DEFAULT_BUDGET
+        self._most_threads: int | None = None
         self._told_at = 0.0
         self._runs = KeptRuns()
         self._travel = Travel(self._send, self._runs)
@@ -181,6 +182,7 @@ class Host:
             | protocol.Watch
             | protocol.CheckLive
             | protocol.SetBudget
+            | protocol.SetThreads
             | protocol.Taken,
         ):
             return
@@ -254,7 +256,14 @@ class Host:
 
     def _make_run(self, recipe: Recipe, state: State | None = None) -> Run:
         """A run with everything recorded."""
-        run = Run(recipe, state, budget=self._budget, health=True, name=self._runs.next_name())
+        run = Run(
+            recipe,
+            state,
+            budget=self._budget,
+            health=True,
+            name=self._runs.next_name(),
+            most_threads=self._most_threads,
+        )
         run.recorder.pulse = self._pulse
         return run
 
@@ -356,6 +365,19 @@ class Host:
         if self._run is not None:
             self._travel.obey(command)
             self._travel.tell()
+
+    def _on_setthreads(self, command: protocol.SetThreads) -> None:
+        """With other threads sums are rounded otherwise: the run keeps its own, and a new one goes on from here."""
+        self._most_threads = command.most
+        old = self._run
+        if old is None or old.trainer.threads_within(command.most) == old.trainer.threads:
+            return
+        self._be_busy(BUILD_WITHIN)
+        begun = old.trainer.step_count > 0
+        run = self._make_run(old.trainer.recipe, old.trainer.state() if begun else None)
+        if not begun:
+            self._runs.drop(old)  # nothing is lost
+        self._open(run)
 
     def _on_askterms(self, command: protocol.AskTerms) -> None:
         self._travel.terms(command)

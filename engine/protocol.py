@@ -162,6 +162,12 @@ class SetBudget(Message, frozen=True):
     budget: int
 
 
+class SetThreads(Message, frozen=True):
+    """Threads that a large network may take; None: every core. A run that has others goes on as a new one."""
+
+    most: int | None = None
+
+
 class WatchItem(msgspec.Struct, frozen=True):
     """One tensor wanted in frames, in at most rows × columns cells; "0.change_W": what a step changed in "0.W".
 
@@ -620,7 +626,7 @@ Broken: TypeAlias = AddBreak | EnableBreak | RemoveBreak | KeepBreaks
 Forked: TypeAlias = EditCell | MakeFork | Switch | RenameFork | DropFork | Compare
 Travelled: TypeAlias = StepTo | Seek | SetBudget | Forked | Broken
 Exported: TypeAlias = ExportScript | SaveWeights | LoadWeights | SaveCurves | SaveTensor
-Command: TypeAlias = Exported | Use | Trust | Reload | CancelFetch | Done | Travelled | Asked | Quit
+Command: TypeAlias = Exported | Use | Trust | Reload | SetThreads | CancelFetch | Done | Travelled | Asked | Quit
 Told: TypeAlias = Ready | Busy | Fetching | FetchEnded | Refused | Failed | Playing | Pong
 Placed: TypeAlias = FrameReady | Paths | Breaks | Stopped | Terms | Cell | Whole | Saved | Written | FitsPartly
 Event: TypeAlias = Told | Built | Adopted | Placed | CheckProgress | Checked | Entry | Sweep

@@ -43,9 +43,10 @@ class Run:
         budget: int = DEFAULT_BUDGET,
         health: bool = False,
         name: str = MAIN,
+        most_threads: int | None = None,
     ) -> None:
         self.name = name
-        self.trainer = Trainer(recipe)
+        self.trainer = Trainer(recipe, most_threads)
         self.recorder = Recorder(self.trainer, budget, health, name)
         self.breakpoints = Breakpoints(self.trainer, health)
         self.hit: Hit | None = None

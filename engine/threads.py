@@ -22,9 +22,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def threads_for(multiply_adds: int) -> int:
-    """Threads for a network whose forward takes so many multiply-adds a mini-batch."""
-    return cores() if multiply_adds >= WORTH_SHARING else 1
+def threads_for(multiply_adds: int, most: int | None = None) -> int:
+    """Threads, `most` at most, for a network whose forward takes so many multiply-adds a mini-batch."""
+    if multiply_adds < WORTH_SHARING:
+        return 1
+    return cores() if most is None else min(cores(), most)
 
 
 @cache

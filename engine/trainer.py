@@ -52,9 +52,12 @@ class Computing:
 
 
 class Trainer:
-    """Trains the network of a recipe. Raises RecipeError where the recipe cannot be built."""
+    """Trains the network of a recipe. Raises RecipeError where the recipe cannot be built.
 
-    def __init__(self, recipe: Recipe) -> None:
+    A large network takes every core, or `most_threads` of them, from its first step to its last.
+    """
+
+    def __init__(self, recipe: Recipe, most_threads: int | None = None) -> None:
         self.recipe = recipe
         take_up_own_code(recipe.layers)
         samples = self.samples = recipe.data.load(random_stream(recipe.seed, DATA))
@@ -63,7 +66,7 @@ class Trainer:
         self._load_samples()
         self._check_first_values()
         self.network.initialize()
-        self._threads = BlasThreads(threads_for(self.network.multiply_adds * recipe.batch_size))
+        self._threads = BlasThreads(self.threads_within(most_threads))
         self.step_count = 0
         self.needs_input_gradient = False  # whether backward goes on to the data itself
         self.before = Before(self.network, recipe)
@@ -72,6 +75,15 @@ class Trainer:
         self.batch_labels: Array | None = None  # of the present mini-batch, (B,)
         self._open_phases()
         self._open_record()
+
+    @property
+    def threads(self) -> int:
+        """How many threads its matrix products get."""
+        return self._threads.count
+
+    def threads_within(self, most: int | None) -> int:
+        """How many threads they would get where `most` is the limit; None: every core."""
+        return threads_for(self.network.multiply_adds * self.recipe.batch_size, most)
 
     def _load_samples(self) -> None:
         """Split the samples into a training and a validation part, in the recipe's dtype."""

@@ -13,7 +13,8 @@ from PySide6.QtWidgets import QApplication, QLabel, QWidget
 from app import icons, theme
 from app.theme import DARK, LIGHT, Theme
 
-BOTH = pytest.mark.parametrize("look", [DARK, LIGHT], ids=["dark", "light"])
+EVERY = list(theme.THEMES.values())
+BOTH = pytest.mark.parametrize("look", EVERY, ids=[f"{look.name}, {look.colours}" for look in EVERY])
 
 
 @BOTH
@@ -43,7 +44,7 @@ def test_zero_has_exactly_the_panels_colour(look: Theme) -> None:
 
 
 @BOTH
-def test_ends_of_the_tables_are_orange_below_and_blue_above(look: Theme) -> None:
+def test_ends_of_the_tables_are_orange_below_and_blue_above_or_what_was_chosen_instead(look: Theme) -> None:
     signed, magnitude = theme.signed_table(look), theme.magnitude_table(look)
     assert (QColor.fromRgba(signed[1]).name(), QColor.fromRgba(signed[255]).name()) == (look.backward, look.forward)
     assert QColor.fromRgba(magnitude[1]).name() == QColor.fromRgba(magnitude[255]).name() == look.backward

@@ -166,7 +166,7 @@ def test_layout_and_look_are_remembered(window: Window, settings: QSettings, qtb
     qtbot.addWidget(second)
     assert second.docks["inspector"].isHidden()
     assert not second.docks["network"].isHidden()
-    assert settings.value("look/mode") == "light"
+    assert settings.value("settings/theme") == "light"
     assert window.session.smoothing == 101
 
 

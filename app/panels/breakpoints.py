@@ -40,6 +40,7 @@ class BreakpointsPanel(Panel):
         "Training stops where one of these comes true, at the phase and the tensor that are the cause. "
         "A box turns one off; a double click goes to where it stopped last."
     )
+    key_help: ClassVar = (("Del", "Remove the chosen breakpoint"),)
     area: ClassVar[Area] = "right"
     order: ClassVar[int] = 3
 

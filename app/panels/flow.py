@@ -23,10 +23,9 @@ class FlowPanel(Panel):
 
     title = "Flow"
     hint = (
-        "Columns are layers: activations flow right along the top row, gradients flow left along the bottom row. "
-        "All gradients share one log ruler, so a gradient that dies on its way left fades; what is hatched is not "
-        "computed yet. Click a tile to see it large (Shift+arrow keys move); + and − zoom, F folds equal groups of "
-        "layers; right-click for the rulers."
+        "Columns are layers: activations flow right along the top, gradients left along the bottom, all on one log "
+        "ruler, so that one that dies on its way fades; what is hatched is not computed yet. "
+        "Click a tile to see it large, right-click for the rulers."
     )
     area = "centre"
 

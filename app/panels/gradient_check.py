@@ -83,6 +83,7 @@ class GradientCheckPanel(Panel):
         self.views.changed.connect(self._on_view)
         self.views.dot_picked.connect(self._on_dot)
         self.entry.closed.connect(self._forget_entry)
+        session.tuned.connect(self._show_settings)
         session.check_progressed.connect(self._on_progress)
         session.checked.connect(self._on_checked)
         session.entry_told.connect(self._on_entry_told)
@@ -100,7 +101,6 @@ class GradientCheckPanel(Panel):
 
     def _on_live_rate(self, every: int | None) -> None:
         self.session.set_live(every)
-        self._show_settings()
 
     def _show_settings(self) -> None:
         session, advice = self.session, ""

@@ -33,9 +33,10 @@ class InspectorPanel(Panel):
 
     title: ClassVar[str] = "Inspector"
     hint: ClassVar[str] = (
-        "One tensor, large: blue is positive, orange negative, and what is zero has the colour of the paper. "
+        "One tensor, large: {forward} is positive, {backward} negative, and what is zero has the colour of the paper. "
         "Point at a cell to read its exact value; a click keeps that cell in view while training goes on."
     )
+    key_help: ClassVar = (("Enter, F2", "Type over the cell"),)
     area: ClassVar[Literal["left", "centre", "right", "bottom"]] = "right"
     order: ClassVar[int] = 0
 

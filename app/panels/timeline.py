@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import QGridLayout, QLineEdit, QSizePolicy, QWidget
 
 from app import theme
@@ -138,6 +138,12 @@ class TimelinePanel(Panel):
         self._show_track()
         losses = self.session.history["loss"]
         self.strip.show_curve(binned(losses, BINS))
+
+    def changeEvent(self, event: QEvent) -> None:
+        """The fork's colour is another in another theme."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_stops"):
+            self._show_track()
 
     def _on_stopped(self, event: Stopped) -> None:
         self._stops = [*self._stops[-MOST_STOPS:], Mark(event.step, event.sentence, "bad")]

@@ -159,7 +159,8 @@ class CheckPictures(QWidget):
         for tile in self.tiles[:2]:
             tile.setToolTip(f"full colour at {ruler.label}; click an entry to see its numbers")
         self.tiles[2].setToolTip(f"full colour at ±{ruler.limit * 10.0**-power:.3g}; hatched: not looked at")
-        self.tiles[3].setToolTip("no colour: right; full orange: wrong; hatched: not looked at, or too small to tell")
+        wrong = "no colour: right; full {backward}: wrong; hatched: not looked at, or too small to tell"
+        self.tiles[3].setToolTip(themes.current().worded(wrong))
 
     def mark(self, index: tuple[int, ...] | None) -> None:
         """Frame an entry in all four, or none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,8 @@ KEYS = {Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0), Qt.Key.Key_Left: (0, -1
 
 class Confusion(QWidget):
     """A row for each class, a column for each class named; framed where they agree. A click on a cell chooses it."""
+
+    key_help: ClassVar = (("Shift+arrows", "The cell beside"), ("Backspace", "All mistakes"))
 
     chosen = Signal(object)  # Cell, or None where none is chosen any more
 

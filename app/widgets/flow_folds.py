@@ -82,7 +82,7 @@ def fold_column(repeat: Repeat, hidden: Sequence[Column]) -> Column:
     count = repeat.count - 2
     about = (
         f"layers {first} to {last}: {count} × {repeat.names}, folded; a click unfolds them\n"
-        "blue: the root mean square of y of each, orange: its ‖grad_y‖, on the scale of the bars below"
+        "{forward}: the root mean square of y of each, {backward}: its ‖grad_y‖, on the scale of the bars below"
     )
     span = f"{first}–{last}"
     return Column(f"×{count}", span, span, about, hidden[-1].place, (), hidden=tuple(hidden))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import ClassVar
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
@@ -49,6 +50,12 @@ ZOOM_KEYS = {"+": ZOOM, "=": ZOOM, "-": 1 / ZOOM, "−": 1 / ZOOM, "0": 0.0}
 
 class FlowView(QAbstractScrollArea):
     """Columns are layers; activations flow right in the top row, gradients flow left in the bottom row."""
+
+    key_help: ClassVar = (
+        ("+, −, 0", "Closer, farther, all"),
+        ("F", "Fold equal groups of layers"),
+        ("Shift+arrows", "The tile beside"),
+    )
 
     arranged = Signal()  # tiles have other sizes
     picked = Signal(str, object)  # address, and the index of the entry under the pointer (None: not known exactly)
@@ -423,11 +430,11 @@ class FlowView(QAbstractScrollArea):
             for bracket in self._model.brackets:
                 over = layout.bracket_rect(bracket)
                 if over.contains(where):
-                    return bracket.about, over.translated(-self._offset())
+                    return themes.current().worded(bracket.about), over.translated(-self._offset())
             for index, column in enumerate(self._model.columns):
                 head = layout.text_rect(index, layout.top, layout.head)
                 if head.contains(where) or (column.hidden and layout.lit_rect(index, index).contains(where)):
-                    return column.about, head.translated(-self._offset())
+                    return themes.current().worded(column.about), head.translated(-self._offset())
         return "", QRect()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QEnterEvent, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
@@ -30,6 +32,8 @@ class Heatmap(QWidget):
 
     The picture may be a block-reduced one of a larger tensor: `shape` is the true shape, signals carry true indices.
     """
+
+    key_help: ClassVar = (("Shift+arrows", "The cell beside"),)
 
     hovered = Signal(int, int)  # row, column; again whenever new values are shown under a still pointer
     left = Signal()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from PySide6.QtCore import QLineF, QRectF, QSize, Qt
+from PySide6.QtCore import QEvent, QLineF, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -16,6 +16,11 @@ from engine.gradient_path import Passage, worst
 LEAST = 0.5  # decades that the axis reaches at least
 COLOURS = {"Wᵀ": "forward", "f′": "backward", "own": "muted"}
 
+TIP = (
+    "‖grad_x‖/‖grad_y‖ of each layer, from the output down: to the left of the line the gradient shrinks, to "
+    "the right it grows; {forward} by weights Wᵀ, {backward} by an activation's slope f′"
+)
+
 
 class PassageBars(QWidget):
     """A row a layer, from the output to the input: its part (Wᵀ or f′), a bar, its factor; the worst is marked."""
@@ -25,11 +30,17 @@ class PassageBars(QWidget):
         self._rows: tuple[Passage, ...] = ()
         self._names: tuple[str, ...] = ()
         self.setAccessibleName("who ate my gradient")
-        self.setToolTip(
-            "‖grad_x‖/‖grad_y‖ of each layer, from the output down: to the left of the line the gradient shrinks, to "
-            "the right it grows; blue by weights Wᵀ, orange by an activation's slope f′"
-        )
+        self._tell()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+
+    def _tell(self) -> None:
+        self.setToolTip(themes.current().worded(TIP))
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Follow the hues."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            self._tell()
 
     def show_passages(self, rows: Sequence[Passage], names: Sequence[str]) -> None:
         """Show these factors; `names` are the layers'."""

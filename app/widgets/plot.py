@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
@@ -33,6 +33,8 @@ class StepPlot(pg.PlotWidget):
 
     `redraw(length)` takes in what is new; `pointed` says that the step under the pointer is another one.
     """
+
+    key_help: ClassVar = (("+, −, 0", "Closer, farther, all"),)
 
     pointed = Signal()
     clicked = Signal(int)  # the step under a click that was no drag

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, Signal
@@ -53,6 +53,11 @@ class Track:
 
 class TimeStrip(TellingStrip):
     """Press, drag, turn the wheel or use the keys: each asks for a step by `sought`."""
+
+    key_help: ClassVar = (
+        ("Home, End", "The first step, the last"),
+        ("Page Up, Page Down", "A tenth of it back, on"),
+    )
 
     sought = Signal(int)
     pointed = Signal(object)  # the step under the pointer, None for none

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,8 @@ class Group:
 
 class UnitMaps(QAbstractScrollArea):
     """All pictures as large as they fit, in lines under the caption of their layer. A click chooses a unit's layer."""
+
+    key_help: ClassVar = (("Shift+arrows", "The unit beside"),)
 
     chosen = Signal(int)  # the layer
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.filecheck import BUNDLED_CHILD
 from engine.filecheck.check import FileAnswer, Request, check_source
 from engine.owncode.fences import limit_memory
 
@@ -56,7 +57,7 @@ def _run(order: bytes, seconds: float) -> tuple[list[bytes], int | None]:
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = os.environ | {"PYTHONPATH": path, "MPLBACKEND": "Agg", **dict.fromkeys(ONE_THREAD, "1")}
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", COMMAND],
+        _command(),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
     )  # fmt: skip
     code: int | None
@@ -71,6 +72,13 @@ def _run(order: bytes, seconds: float) -> tuple[list[bytes], int | None]:
         process.kill()
         process.wait()
     return [line for line in told.split(b"\n")[:-1] if line], code
+
+
+def _command() -> list[str]:
+    """What starts the child; in a bundle the program itself is all the Python there is."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable, BUNDLED_CHILD]
+    return [sys.executable, "-P", "-c", COMMAND]
 
 
 def _ended(request: Request, trace: str, code: int | None) -> str:
