@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSaveFile
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from app import theme
+from app.saving import SavedFile, SavingError
 from app.widgets import smoothing
 from engine.recipe import Recipe
 from engine.spec import RecipeError
@@ -88,12 +88,13 @@ def save_recipe(window: Window) -> None:
 
 def write_recipe(window: Window, path: str) -> None:
     """Write the recipe to a file, whole or not at all."""
-    file = QSaveFile(path)
-    written = file.open(QSaveFile.OpenModeFlag.WriteOnly) and file.write(window.session.recipe.to_json().encode()) > 0
-    if written and file.commit():
-        window.session.said.emit(f"saved {Path(path).name}", False)
+    try:
+        with SavedFile(path) as file:
+            file.write(window.session.recipe.to_json().encode())
+    except SavingError as error:
+        window.session.said.emit(str(error), True)
     else:
-        window.session.said.emit(f"{path} cannot be written ({file.errorString()}); choose another place", True)
+        window.session.said.emit(f"saved {Path(path).name}", False)
 
 
 @action("&Quit", "&File", keys=("Ctrl+Q",), section=True)

@@ -418,6 +418,11 @@ class Session(QObject):
             self._watched[who] = items
             self._watch_soon.start()
 
+    def show_again(self) -> None:
+        """Have the engine send the present position once more, after its answers to all that was asked before."""
+        self._watch_soon.stop()
+        self._send_watch()
+
     def ask_cell(self, address: str, index: tuple[int, ...]) -> None:
         """Ask for the exact value of one entry; `cell_told` brings it."""
         self._link.send(protocol.AskCell(address, index))

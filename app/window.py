@@ -22,6 +22,7 @@ from app.actions import ACTIONS, Action, load_recipe
 from app.bug_bench import BugBench
 from app.card import Card
 from app.examples import examples_menu
+from app.export_menu import export_menu
 from app.fetch_bar import FetchBar
 from app.icons import icon
 from app.key_guard import KeyGuard
@@ -165,6 +166,7 @@ class Window(QMainWindow):
             menu.addAction(self.commands[name])
         after_open = menus["&File"].actions()[1]
         menus["&File"].insertMenu(after_open, examples_menu(self, menus["&File"]))
+        menus["&File"].insertMenu(self.commands["close_window"], export_menu(self, menus["&File"]))
         menus["&View"].addSeparator()
         for dock in self.docks.values():
             menus["&View"].addAction(dock.toggleViewAction())
