@@ -73,6 +73,10 @@ class FilmDialog(QDialog):
         theme.mark(self.told, "muted")
         self.bar.setAccessibleName("progress of the film")
         self.bar.setTextVisible(False)
+        keeps = self.bar.sizePolicy()
+        keeps.setRetainSizeWhenHidden(True)
+        self.bar.setSizePolicy(keeps)
+        self.bar.hide()
         self.make.setToolTip("Choose a file, then film step by step; the run goes back to where it is  (Enter)")
         self.leave.setToolTip("Leave; a film that is being made is given up, and no file is written  (Esc)")
         self.make.setDefault(True)
@@ -154,6 +158,7 @@ class FilmDialog(QDialog):
             return
         self._form.setEnabled(False)
         self.make.setEnabled(False)
+        self.bar.show()
         self.leave.setFocus(Qt.FocusReason.OtherFocusReason)
         self._say("filming …", False)
 
@@ -167,6 +172,7 @@ class FilmDialog(QDialog):
         self._form.setEnabled(True)
         self.make.setEnabled(True)
         self.bar.setValue(0)
+        self.bar.hide()
         self._say(sentence, wrong)
         if not wrong:
             self._window.say(sentence, False)

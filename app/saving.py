@@ -8,6 +8,7 @@ from types import TracebackType
 from PySide6.QtCore import QSaveFile
 
 LONGEST = 200  # bytes of a file's name without its ending; most systems take 255, and a temporary name is longer
+SHOWN = 60  # characters of each end of a path that is too long to be told
 
 
 class SavingError(Exception):
@@ -26,7 +27,10 @@ class SavedFile:
 
     def write(self, data: bytes) -> int:
         """Write on; the number of bytes."""
-        if self._file.write(data) != len(data):
+        written = self._file.write(data)
+        if 0 <= written < len(data):  # where a disk is full, only a second attempt tells why
+            written += max(self._file.write(data[written:]), 0)
+        if written != len(data):
             raise self._error()
         return len(data)
 
@@ -37,6 +41,12 @@ class SavedFile:
 
     def begin(self) -> None:
         """Make the file beside."""
+        try:
+            self.path.lstat()  # which knows now, not only at the end, of a name that is too long
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise self._error(error.strerror) from None
         if not self._file.open(QSaveFile.OpenModeFlag.WriteOnly):
             raise self._error()
 
@@ -62,8 +72,15 @@ class SavedFile:
         else:
             self.commit()
 
-    def _error(self) -> SavingError:
-        return SavingError(f"{self.path} cannot be written ({self._file.errorString()}); choose another place")
+    def _error(self, why: str | None = None) -> SavingError:
+        reason = why or self._file.errorString()
+        return SavingError(f"{shortened(self.path)} cannot be written ({reason}); choose another place")
+
+
+def shortened(path: Path) -> str:
+    """A path for a sentence: of a very long one the beginning and the end."""
+    text = str(path)
+    return text if len(text) <= 2 * SHOWN else f"{text[:SHOWN]}…{text[-SHOWN:]}"
 
 
 def file_name(words: str, ending: str) -> str:
