@@ -276,6 +276,12 @@ def smooth_curves(window: Window) -> None:
     window.session.smooth(widths[(widths.index(now) + 1) % len(widths)])
 
 
+@action("Loss on a l&og scale", "&View", keys=("Ctrl+L",))
+def loss_on_log(window: Window) -> None:
+    """Draw the loss on a log scale, so that one that explodes can be read, or from zero."""
+    window.session.set_loss_on_log(not window.session.loss_on_log)
+
+
 @action("&Present the panel under the pointer", "&View", keys=("F6",))
 def present(window: Window) -> None:
     """One panel alone on the full screen, larger, for a class; again, or Esc, to come back."""

@@ -59,6 +59,7 @@ class Session(QObject):
     pointed_changed = Signal(object)  # the step pointed at in a plot or on the timeline, None for none
     sorting_changed = Signal(bool)  # whether samples are to stand sorted by class
     smoothing_changed = Signal(int)  # over how many steps curves are to be smoothed too, 0 for none
+    loss_on_log_changed = Signal(bool)  # whether the loss is to be drawn on a log scale
     playing_changed = Signal(bool)
     said = Signal(str, bool)  # a sentence for the user, and whether something went wrong
     check_progressed = Signal(int, int)  # entries done, of how many
@@ -103,6 +104,7 @@ class Session(QObject):
         self.hints: tuple[Selection, ...] = ()
         self.by_class = False
         self.smoothing = 0
+        self.loss_on_log = False
         self.pointed: int | None = None
         self.playing = False
         self.checking = False
@@ -399,6 +401,12 @@ class Session(QObject):
         if steps != self.smoothing:
             self.smoothing = steps
             self.smoothing_changed.emit(steps)
+
+    def set_loss_on_log(self, log: bool) -> None:
+        """Draw the loss on a log scale, or from zero."""
+        if log != self.loss_on_log:
+            self.loss_on_log = log
+            self.loss_on_log_changed.emit(log)
 
     def point(self, step: int | None) -> None:
         """Tell of this step in every plot, for as long as it is pointed at."""

@@ -286,6 +286,7 @@ class Window(QMainWindow):
             return
         smoothing = int(str(self._settings.value("curves/smoothing", 0, type=int)))
         self.session.smooth(smoothing if smoothing in WIDTHS else 0)
+        self.session.set_loss_on_log(bool(self._settings.value("curves/log", False, type=bool)))
         geometry = self._settings.value("window/geometry", QByteArray(), type=QByteArray)
         state = self._settings.value("window/state", QByteArray(), type=QByteArray)
         if isinstance(geometry, QByteArray) and not geometry.isEmpty():
@@ -303,6 +304,7 @@ class Window(QMainWindow):
             self._settings.setValue("window/geometry", self.saveGeometry())
             self._settings.setValue("window/state", self.saveState(STATE_VERSION))
             self._settings.setValue("curves/smoothing", self.session.smoothing)
+            self._settings.setValue("curves/log", self.session.loss_on_log)
             self.appearance.remember(self._settings)
         super().closeEvent(event)
 
