@@ -57,7 +57,7 @@ def take_picture(window: Window, name: str, path: str) -> None:
     """Save it once it shows all there is to show; says in one sentence that it is saved, or why not."""
     if name:
         window.show_panel(name)
-    settling = Settling(window.session, window, PATIENCE)
+    settling = Settling(window.session, window, patience=PATIENCE)
     settling.wait(partial(_take, window, name, path, settling))
 
 

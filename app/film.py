@@ -19,6 +19,7 @@ from app.settling import Settling
 from app.widgets.numbers import count
 from app.widgets.thumbnails import shades
 from engine.frames import Frame
+from engine.protocol import Built
 
 if TYPE_CHECKING:
     from app.window import Window
@@ -50,14 +51,14 @@ class Filming(QObject):
     progressed = Signal(int)  # pictures taken
     ended = Signal(str, bool)  # one sentence, and whether something went wrong
 
-    def __init__(self, window: Window) -> None:
-        super().__init__(window)
+    def __init__(self, window: Window, parent: QObject) -> None:
+        super().__init__(parent)
         self._window, self._session = window, window.session
-        self._settling = Settling(self._session, window)
+        self._settling = Settling(self._session, window, self)
         self._reel: Reel | None = None
         self._session.shown.connect(self._on_shown)
-        self._session.built.connect(lambda _: self._fail("the network was built anew"))
-        window.link.lost.connect(self._fail)
+        self._session.built.connect(self._on_built)
+        window.link.lost.connect(self._on_lost)
         self._session.said.connect(self._on_said)
 
     @property
@@ -134,26 +135,30 @@ class Filming(QObject):
 
     # --- the end ----------------------------------------------------------------------------------
 
+    def _on_built(self, _: Built) -> None:
+        self._stop("the film was given up, since the network was built anew", wrong=True, back=False)
+
+    def _on_lost(self, sentence: str) -> None:
+        self._stop(f"the film was given up: {sentence}", wrong=True, back=False)
+
     def _on_said(self, sentence: str, wrong: bool) -> None:
         """The engine could not go to a step."""
         if wrong:
-            self._fail(sentence)
+            self._stop(f"the film was given up: {sentence}", wrong=True)
 
-    def _fail(self, sentence: str) -> None:
-        self._stop(f"the film was given up: {sentence}", wrong=True)
-
-    def _stop(self, sentence: str, *, wrong: bool) -> None:
+    def _stop(self, sentence: str, *, wrong: bool, back: bool = True) -> None:
         if self._reel is not None:
             self._file.give_up()
-            self._leave(sentence, wrong=wrong)
+            self._leave(sentence, wrong=wrong, back=back)
 
-    def _leave(self, sentence: str, *, wrong: bool) -> None:
-        """Back to where the run stood."""
+    def _leave(self, sentence: str, *, wrong: bool, back: bool = True) -> None:
+        """Back to where the run stood, unless there is no such place any more."""
         self._reel = None
         self._settling.stop()
         del self._writer
         step, phase = self._place.position
-        self._session.seek(step, None if _is_whole(self._place) else phase)
+        if back:
+            self._session.seek(step, None if _is_whole(self._place) else phase)
         self.ended.emit(sentence, wrong)
 
 

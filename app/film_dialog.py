@@ -41,7 +41,7 @@ class FilmDialog(QDialog):
         super().__init__(window)
         self._window = window
         self.setWindowTitle("Film of the run")
-        self.filming = Filming(window)
+        self.filming = Filming(window, self)
         self.what, self.rate = QComboBox(), QComboBox()
         self.first, self.last, self.every, self.width_box = (QSpinBox() for _ in range(4))
         self.told, self.bar = QLabel(), QProgressBar()

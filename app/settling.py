@@ -24,8 +24,10 @@ class Settling(QObject):
     calls back in any case: the engine may be busy, or gone.
     """
 
-    def __init__(self, session: Session, window: QWidget, patience: int | None = None) -> None:
-        super().__init__(window)
+    def __init__(
+        self, session: Session, window: QWidget, parent: QObject | None = None, patience: int | None = None
+    ) -> None:
+        super().__init__(parent or window)
         self._session, self._window = session, window
         self._then: Callable[[], None] | None = None
         self._awaited = 0
