@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QObject, QSize, QTimer, Signal
-from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QObject, QRect, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QFontMetrics, QImage, QPainter
+from PySide6.QtWidgets import QApplication, QWidget
 
 from app import theme
 from app.film_files import ApngWriter, FilmWriter, GifWriter, Pixels
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from app.window import Window
 
 KINDS = {"gif": "GIF film", "png": "animated PNG", "apng": "animated PNG"}  # by the file's ending
+SMALLEST = 6.0  # points of the line under a panel
 CANCELLED = "the film was cancelled; no file was written"
 
 
@@ -118,7 +119,7 @@ class Filming(QObject):
         if not self._taken:
             self._size = _size(self._widget, reel.width)  # a panel that was just brought to the front has its size now
         try:
-            self._writer.add(pixels_of(image_of(self._widget, self._size)))
+            self._writer.add(pixels_of(self._picture(reel)))
             self._taken += 1
             if self._taken == len(reel.steps):
                 self._writer.end()
@@ -132,6 +133,13 @@ class Filming(QObject):
         else:
             pictures = "one picture" if self._taken == 1 else f"{count(self._taken)} pictures"
             self._leave(f"saved {self._file.path.name}: {pictures}", wrong=False)
+
+    def _picture(self, reel: Reel) -> QImage:
+        """What is shown; under a panel alone, which tells no step, the line that does."""
+        image = image_of(self._widget, self._size)
+        if not reel.panel:
+            return image
+        return captioned(image, self._window.transport.where.text(), image.width() / self._widget.width())
 
     # --- the end ----------------------------------------------------------------------------------
 
@@ -166,6 +174,23 @@ def pixels_of(image: QImage) -> Pixels:
     """A picture of Format_RGB32 as 0xRRGGBB, (rows, columns), as a copy."""
     flat = np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), image.width())
     return np.asarray(flat & np.uint32(0xFFFFFF))
+
+
+def captioned(image: QImage, text: str, scale: float) -> QImage:
+    """A picture with a line of text under it, in letters `scale` times as large as on screen."""
+    look, font = theme.current(), theme.tabular(QApplication.font())
+    font.setPointSizeF(max(font.pointSizeF() * scale, SMALLEST))
+    line = round(1.6 * QFontMetrics(font).height())
+    result = QImage(image.width(), image.height() + line, image.format())
+    result.fill(look.panel)
+    painter = QPainter(result)
+    painter.drawImage(0, 0, image)
+    painter.setFont(font)
+    painter.setPen(look.color("muted"))
+    place = QRect(line // 2, image.height(), image.width() - line // 2, line)
+    painter.drawText(place, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
+    painter.end()
+    return result
 
 
 def _size(widget: QWidget, width: int) -> QSize:

@@ -123,7 +123,12 @@ def test_a_film_shows_its_steps_and_leaves_the_run_where_it_was(window: Window, 
         dialog.filming.progressed.connect(lambda _: seen.append(session.frame.step if session.frame else 0))
     assert ended.args == ["saved ein Film – ü.png: 3 pictures", False]
     assert seen == [1, 3, 5]
-    assert len(read(path.read_bytes())[0]) == 3
+    shown = read(path.read_bytes())[0]
+    assert len(shown) == 3
+    view = window.panels["flow"].size()
+    assert shown[0].shape[1] == view.width()
+    assert shown[0].shape[0] > view.height(), "under a panel stands which step it is"
+    assert (shown[0][view.height() :] != shown[1][view.height() :]).any()
     qtbot.waitUntil(lambda: session.frame is not None and session.frame.position == (5, 3))
     assert session.fork == 0
     assert len(session.history) == 6
