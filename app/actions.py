@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSaveFile
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from app import exporting, guide, theme
+from app.saving import SavedFile, SavingError
 from app.widgets import smoothing
 from engine.recipe import Recipe
 from engine.spec import RecipeError
@@ -88,12 +88,13 @@ def save_recipe(window: Window) -> None:
 
 def write_recipe(window: Window, path: str) -> None:
     """Write the recipe to a file, whole or not at all."""
-    file = QSaveFile(path)
-    written = file.open(QSaveFile.OpenModeFlag.WriteOnly) and file.write(window.session.recipe.to_json().encode()) > 0
-    if written and file.commit():
-        window.session.said.emit(f"saved {Path(path).name}", False)
+    try:
+        with SavedFile(path) as file:
+            file.write(window.session.recipe.to_json().encode())
+    except SavingError as error:
+        window.session.said.emit(str(error), True)
     else:
-        window.session.said.emit(f"{path} cannot be written ({file.errorString()}); choose another place", True)
+        window.session.said.emit(f"saved {Path(path).name}", False)
 
 
 EXPORT, IMPORT = "&File/&Export", "&File/&Import"
@@ -318,6 +319,12 @@ def smooth_curves(window: Window) -> None:
     """Lay the mean over 11 steps, over 101, or none over the curves of loss and accuracy."""
     widths, now = smoothing.WIDTHS, window.session.smoothing
     window.session.smooth(widths[(widths.index(now) + 1) % len(widths)])
+
+
+@action("Loss on a l&og scale", "&View", keys=("Ctrl+L",))
+def loss_on_log(window: Window) -> None:
+    """Draw the loss on a log scale, so that one that explodes can be read, or from zero."""
+    window.session.set_loss_on_log(not window.session.loss_on_log)
 
 
 @action("&Present the panel under the pointer", "&View", keys=("F6",))

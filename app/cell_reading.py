@@ -21,7 +21,11 @@ from engine.frames import Picture
 from engine.protocol import Cell
 
 ANSWER_WITHIN = 0.5  # seconds; a question not answered by then is asked again
-POINT_HERE = "point at a cell to read it, double click to change it"
+POINT_HERE = (  # and in less room
+    "point at a cell to read it, double click to change it",
+    "point to read, double click to change",
+    "point at a cell to read it",
+)
 ONLY_VALUES = "a difference cannot be typed over; show the values first"
 WAITING = "…"
 
@@ -76,7 +80,8 @@ class CellReading(QObject):
         """Tell of an entry; of none, how to choose one and what the sums of all rows and columns are."""
         self.value = ""
         if shown is None or index is None:
-            self.line.say(f"{shown.difference}{POINT_HERE}" if shown is not None else "", quiet=True)
+            hint, *shorter = [f"{shown.difference}{form}" for form in POINT_HERE] if shown is not None else [""]
+            self.line.say(hint, quiet=True, shorter=tuple(shorter))
             self._say_sums(_ranges(shown) if shown is not None and not self.sums.isHidden() else None)
             return
         moving = bool(shown.difference) and self._session.playing  # an answer would be of a later step

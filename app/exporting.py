@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
+from app.saving import file_name
 from app.session import Session
 from engine import protocol
 from engine.export import Target
@@ -15,27 +14,26 @@ SCRIPTS = ("Python script (*.py)", "Jupyter notebook (*.ipynb)")
 WEIGHTS = ("NumPy (*.npz)", "Safetensors (*.safetensors)")
 TABLES = ("Comma-separated values (*.csv)", "NumPy (*.npz)")
 ALL_WEIGHTS = "Weights (*.npz *.safetensors)"
-NOT_IN_NAMES = '/\\:*?"<>|'  # somewhere not allowed in a file's name
 
 
 def export_script(session: Session, parent: QWidget, target: Target) -> None:
     """A script or a notebook that goes on from here."""
     library = {"torch": "PyTorch", "numpy": "NumPy"}[target]
-    path = ask_where(parent, f"Export as {library}", _name(session), SCRIPTS)
+    path = ask_where(parent, f"Export as {library}", session.recipe.name, SCRIPTS)
     if path:
         session.exchange(protocol.ExportScript(path, target))
 
 
 def save_weights(session: Session, parent: QWidget) -> None:
     """Parameters and running statistics as they are here."""
-    path = ask_where(parent, "Save weights", f"{_name(session)} weights", WEIGHTS)
+    path = ask_where(parent, "Save weights", f"{session.recipe.name} weights", WEIGHTS)
     if path:
         session.exchange(protocol.SaveWeights(path))
 
 
 def save_curves(session: Session, parent: QWidget) -> None:
     """The numbers of every step of the present path."""
-    path = ask_where(parent, "Save curves", f"{_name(session)} curves", TABLES)
+    path = ask_where(parent, "Save curves", f"{session.recipe.name} curves", TABLES)
     if path:
         session.exchange(protocol.SaveCurves(path))
 
@@ -46,7 +44,7 @@ def save_tensor(session: Session, parent: QWidget, address: str = "") -> None:
     if not address:
         session.said.emit("select a tensor first, such as a weight", True)
         return
-    path = ask_where(parent, f"Save {address}", f"{_name(session)} {address}", TABLES)
+    path = ask_where(parent, f"Save {address}", f"{session.recipe.name} {address}", TABLES)
     if path:
         session.exchange(protocol.SaveTensor(address, path))
 
@@ -94,14 +92,8 @@ def ask_where(parent: QWidget, title: str, name: str, kinds: tuple[str, ...]) ->
         dialog.setDefaultSuffix(kind.rpartition("*.")[2].rstrip(")"))
 
     follow(kinds[0])
-    dialog.selectFile(f"{name}.{dialog.defaultSuffix()}")
+    dialog.selectFile(file_name(name, dialog.defaultSuffix()))
     dialog.filterSelected.connect(follow)
     chosen = dialog.selectedFiles() if dialog.exec() else []
     dialog.deleteLater()
     return chosen[0] if chosen else ""
-
-
-def _name(session: Session) -> str:
-    """The recipe's name as a file may have it."""
-    kept = "".join("-" if c in NOT_IN_NAMES or not c.isprintable() else c for c in session.recipe.name)
-    return Path(kept.strip(". ")[:80] or "network").name

@@ -59,6 +59,7 @@ class Session(QObject):
     pointed_changed = Signal(object)  # the step pointed at in a plot or on the timeline, None for none
     sorting_changed = Signal(bool)  # whether samples are to stand sorted by class
     smoothing_changed = Signal(int)  # over how many steps curves are to be smoothed too, 0 for none
+    loss_on_log_changed = Signal(bool)  # whether the loss is to be drawn on a log scale
     playing_changed = Signal(bool)
     said = Signal(str, bool)  # a sentence for the user, and whether something went wrong
     check_progressed = Signal(int, int)  # entries done, of how many
@@ -107,6 +108,7 @@ class Session(QObject):
         self.hints: tuple[Selection, ...] = ()
         self.by_class = False
         self.smoothing = 0
+        self.loss_on_log = False
         self.pointed: int | None = None
         self.playing = False
         self.checking = False
@@ -418,6 +420,12 @@ class Session(QObject):
             self.smoothing = steps
             self.smoothing_changed.emit(steps)
 
+    def set_loss_on_log(self, log: bool) -> None:
+        """Draw the loss on a log scale, or from zero."""
+        if log != self.loss_on_log:
+            self.loss_on_log = log
+            self.loss_on_log_changed.emit(log)
+
     def point(self, step: int | None) -> None:
         """Tell of this step in every plot, for as long as it is pointed at."""
         if step != self.pointed:
@@ -435,6 +443,11 @@ class Session(QObject):
         if self._watched.get(who, ()) != items:
             self._watched[who] = items
             self._watch_soon.start()
+
+    def show_again(self) -> None:
+        """Have the engine send the present position once more, after its answers to all that was asked before."""
+        self._watch_soon.stop()
+        self._send_watch()
 
     def ask_cell(self, address: str, index: tuple[int, ...]) -> None:
         """Ask for the exact value of one entry; `cell_told` brings it."""

@@ -22,6 +22,7 @@ from app.actions import ACTIONS, Action, load_recipe
 from app.bug_bench import BugBench
 from app.card import Card
 from app.examples import examples_menu
+from app.export_menu import add_pictures
 from app.fetch_bar import FetchBar
 from app.first_hint import FirstHint
 from app.first_hint import is_wanted as first_hint_wanted
@@ -188,6 +189,7 @@ class Window(QMainWindow):
             menu.addAction(self.commands[name])
         after_open = menus["&File"].actions()[1]
         menus["&File"].insertMenu(after_open, examples_menu(self, menus["&File"]))
+        add_pictures(self, menus["&Export"])
         menus["&View"].addSeparator()
         for dock in self.docks.values():
             menus["&View"].addAction(dock.toggleViewAction())
@@ -327,6 +329,7 @@ class Window(QMainWindow):
             return
         smoothing = int(str(self._settings.value("curves/smoothing", 0, type=int)))
         self.session.smooth(smoothing if smoothing in WIDTHS else 0)
+        self.session.set_loss_on_log(bool(self._settings.value("curves/log", False, type=bool)))
         geometry = self._settings.value("window/geometry", QByteArray(), type=QByteArray)
         state = self._settings.value("window/state", QByteArray(), type=QByteArray)
         if isinstance(geometry, QByteArray) and not geometry.isEmpty():
@@ -344,6 +347,7 @@ class Window(QMainWindow):
             self._settings.setValue("window/geometry", self.saveGeometry())
             self._settings.setValue("window/state", self.saveState(STATE_VERSION))
             self._settings.setValue("curves/smoothing", self.session.smoothing)
+            self._settings.setValue("curves/log", self.session.loss_on_log)
             self.preferences.write()
         super().closeEvent(event)
 

@@ -442,7 +442,37 @@ def test_the_mean_is_chosen_in_the_title_bar_or_by_its_key(panel: CurvesPanel, d
     desk.session.smooth(11)
     assert panel.choice.currentText() == "mean of 11"
     assert "Ctrl+M" in panel.choice.toolTip()
-    assert panel.tools is panel.choice
+    assert panel.tools is not None
+    assert panel.tools.isAncestorOf(panel.choice)
+    assert panel.tools.isAncestorOf(panel.log)
+
+
+def test_a_loss_that_explodes_is_read_on_a_log_scale_which_says_what_it_leaves_out(panel: CurvesPanel, desk: Desk):
+    rows = np.full((40, len(desk.session.history.columns)), np.nan)
+    column = desk.session.history.columns.index("loss")
+    rows[:, column] = 10.0 ** np.linspace(-2, 307.9, 40)
+    desk.session.history.extend(rows)
+    panel._redraw_loss()
+    low, high = panel.loss.getViewBox().viewRange()[1]
+    assert high - low >= 1e30, "from zero all but the last steps are the axis"
+    panel.log.click()
+    assert desk.session.loss_on_log
+    np.testing.assert_allclose(panel.loss.drawn(0)[1], np.linspace(-2, 307.9, 40))
+    low, high = panel.loss.getViewBox().viewRange()[1]
+    assert low <= -2
+    assert 308 <= high <= 310
+    axis = panel.loss.getAxis("left")
+    ((spacing, values),) = axis.tickValues(low, high, 120)
+    assert 2 <= len(axis.tickStrings(values, 1, spacing)) <= 8
+    assert panel.loss.note == ""
+    rows[:, column] = [0.0, -1.0] * 20
+    desk.session.history.extend(rows)
+    panel._redraw_loss()
+    assert np.isnan(panel.loss.drawn(0)[1][40:]).all()
+    assert panel.loss.note == "0 or less: left out"
+    desk.session.set_loss_on_log(False)
+    assert not panel.log.isChecked()
+    assert panel.loss.note == ""
 
 
 def test_a_forks_past_is_laid_over_with_its_validation(panel: CurvesPanel, desk: Desk):

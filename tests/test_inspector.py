@@ -14,6 +14,7 @@ from app.cell_reading import POINT_HERE
 from app.panels.inspector import NOT_YET, InspectorPanel
 from app.session import Selection, Session
 from app.widgets.numbers import exact, signed
+from app.widgets.tensor_box import TensorBox
 from app.widgets.tensor_text import cell_of, drawn_shape, index_at
 from engine.protocol import AskCell, Cell, WatchItem
 from engine.trainer import Trainer
@@ -66,6 +67,22 @@ def test_every_tensor_of_the_network_can_be_chosen(panel: InspectorPanel, desk: 
     assert headings == ["data", "0 Dense 64→12", "1 ReLU", "2 Dense 12→10", "loss: softmax cross-entropy"]
 
 
+def test_in_a_narrow_panel_the_hint_is_shorter_and_the_box_tells_no_half_shape(panel: InspectorPanel, desk: Desk):
+    desk.step()
+    panel.cell_line.resize(800, 20)
+    assert panel.cell_line.text() == POINT_HERE[0]
+    panel.cell_line.resize(panel.cell_line.fontMetrics().horizontalAdvance(POINT_HERE[1]), 20)
+    assert panel.cell_line.text() == POINT_HERE[1]
+    assert panel.cell_line.toolTip() == POINT_HERE[0]
+    box = TensorBox()
+    box.fill(desk.session.network)
+    box.choose("0.W")
+    box.resize(400, 26)
+    assert box.shown_text() == "0.W   64×12"
+    box.resize(box.fontMetrics().horizontalAdvance("0.W   64") + 20, 26)
+    assert box.shown_text() == "0.W"
+
+
 def test_choosing_in_the_box_selects_for_everybody(panel: InspectorPanel, desk: Desk):
     place = panel.box.findData("2.grad_W")
     panel.box.setCurrentIndex(place)
@@ -116,7 +133,7 @@ def test_the_numbers_are_those_of_the_tensor(panel: InspectorPanel, desk: Desk):
 def test_the_cell_under_the_pointer_is_told_exactly(panel: InspectorPanel, desk: Desk, qtbot: QtBot):
     desk.session.select("0.W")
     desk.step(1)
-    assert panel.cell_line.text() == POINT_HERE
+    assert panel.cell_line.text() in POINT_HERE
     point(qtbot, panel, 40, 7)
     value = desk.run.trainer.parameters["0.W"][40, 7]
     assert panel.cell_line.text() == f"W[40, 7] = {exact(float(value), 'float32')}"

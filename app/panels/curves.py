@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton, QWidget
 
 from app.panel import Panel
 from app.session import Session
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from app.widgets.series import Overlay, Series
 
 READINGS = 5.0  # of the values a second: nobody reads more
-TITLES, LONGEST = ("loss", "accuracy"), ("0.000000", "100.0 %")
+TITLES, LONGEST = ("loss", "accuracy"), ("0.00e+000", "100.0 %")
 LETTERS = 11  # of the mean chosen that are seen
 PENALTY, VALIDATION = 1, 2  # places in the theme's series; training has that of its fork
 
@@ -59,7 +60,7 @@ class CurvesPanel(Panel):
         layout.addWidget(self.loss, 1)
         layout.addWidget(self.accuracy, 1)
         layout.addWidget(self.key)
-        self.tools = self._smoothing()
+        self.tools = self._tools()
         self._throttles = (
             Throttle(self._redraw_loss, self, takes_turns=True),
             Throttle(self._redraw_accuracy, self, takes_turns=True),
@@ -73,6 +74,33 @@ class CurvesPanel(Panel):
         session.paths_changed.connect(self._on_paths)
         session.pointed_changed.connect(self._on_pointed)
         session.smoothing_changed.connect(self._on_smoothing)
+        session.loss_on_log_changed.connect(self._on_loss_on_log)
+
+    def _tools(self) -> QWidget:
+        """The mean, and the scale of the loss."""
+        tools = QWidget(self)
+        row = QHBoxLayout(tools)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(3)
+        self.log = QToolButton(tools)
+        self.log.setText("log")
+        self.log.setCheckable(True)
+        self.log.setProperty("role", "tool")
+        self.log.setAccessibleName("loss on a log scale")
+        self.log.setToolTip("The loss on a log scale, so that one that explodes can be read, or from zero  (Ctrl+L)")
+        self.log.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.log.toggled.connect(self.session.set_loss_on_log)
+        row.addWidget(self._smoothing())
+        row.addWidget(self.log)
+        self._on_loss_on_log(self.session.loss_on_log)
+        return tools
+
+    def _on_loss_on_log(self, log: bool) -> None:
+        """Chosen here or by its key."""
+        self.log.setChecked(log)
+        self.loss.set_scale("log" if log else "from zero")
+        self.loss.setAccessibleName("loss over steps, on a log scale" if log else "loss over steps")
+        self._mark_loss()
 
     def _smoothing(self) -> QComboBox:
         texts = [f"mean of {width}" if width else "every step" for width in WIDTHS]

@@ -17,6 +17,9 @@ from app.widgets.picture import compact
 Scale = Literal["from zero", "log", "percent"]
 LARGEST = 1e30  # beyond it nothing is told apart on screen, and the painter's numbers end
 DECADES = 12  # of a log axis at most; what is smaller is cut, and the readout says it
+ALL_DECADES = 700  # more than there are numbers for
+LOG_STEPS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 20, 30, 50, 100, 200, 300, 400)  # decades from one number to the next
+HIGHEST = 308  # the decade in which floats end
 STEADY = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 
 
@@ -28,13 +31,13 @@ def steady(value: float) -> float:
     return next(float(f"{m * decade:.3g}") for m in STEADY if m * decade >= value * (1 - 1e-9))
 
 
-def limits(scale: Scale, low: float, high: float, zoomed: bool) -> tuple[float, float]:
+def limits(scale: Scale, low: float, high: float, zoomed: bool, decades: int = DECADES) -> tuple[float, float]:
     """Where the value axis begins and ends for values from low to high (on a log scale: their decades)."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return {"log": (-3.0, 1.0), "percent": (0.0, 102.0), "from zero": (0.0, 1.0)}[scale]
     if scale == "log":
         top = math.ceil(high * 2 + 0.05) / 2
-        return max(math.floor(low * 2 - 0.05) / 2, top - DECADES), top
+        return max(math.floor(low * 2 - 0.05) / 2, top - decades), top
     if scale == "percent" and not zoomed:
         return 0.0, 102.0
     if not zoomed:
@@ -86,6 +89,11 @@ class ValueAxis(Axis):
         self._scale = scale
         self.setGrid(110)
 
+    def set_scale(self, scale: Scale) -> None:
+        """Another scale, whose numbers come with the next range."""
+        self._scale = scale
+        self.picture = None
+
     def boundingRect(self) -> QRectF:
         """With the room that half a text needs above and below; pyqtgraph leaves it out where there is a grid."""
         rect: QRectF = super().boundingRect()
@@ -100,7 +108,7 @@ class ValueAxis(Axis):
 
     def _spacing(self, span: float, most: int) -> float:
         if self._scale == "log":
-            return max(1.0, math.ceil(span / most)) if span > 1.5 else 0.5
+            return float(next(step for step in LOG_STEPS if step >= span / most)) if span > 1.5 else 0.5
         rough = max(span, 1e-12) / most
         return next(
             float(f"{m * _decade(rough):.3g}") for m in (1, 2, 2.5, 5, 10) if m * _decade(rough) >= rough * 0.999
@@ -109,7 +117,7 @@ class ValueAxis(Axis):
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         """Short numbers."""
         if self._scale == "log":
-            return [compact(float(f"{10.0**value:.1g}")) for value in values]
+            return [compact(float(f"{10.0 ** min(value, HIGHEST):.1g}")) for value in values]
         return [compact(value) + (" %" if self._scale == "percent" else "") for value in values]
 
 

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 from app import theme as themes
 from app.theme import Theme
 from app.widgets.card_model import Card, CardModel
+from app.widgets.sharpness import is_vector, pixel_ratio
 
 PAD = 10  # pixels between a card's edge and its text
 TRACE_WIDTH, LEAST_TRACE = 64, 24
@@ -61,8 +62,14 @@ class CardDelegate(QStyledItemDelegate):
         trace = model.trace(row)
         rect, state = option.rect, option.state
         look = model.card(row), model.phase(row), trace is not None, state & _CHOSEN, state & _HOVERED
-        pixmap, room = self._card(look, rect.size(), painter.device().devicePixelRatio(), theme)
-        painter.drawPixmap(rect.topLeft(), pixmap)
+        if is_vector(painter):
+            painter.save()
+            painter.translate(rect.topLeft())
+            room = self._draw(painter, QRect(QPoint(0, 0), rect.size()), look, theme)
+            painter.restore()
+        else:
+            pixmap, room = self._card(look, rect.size(), pixel_ratio(painter.device()), theme)
+            painter.drawPixmap(rect.topLeft(), pixmap)
         if trace is not None and not room.isEmpty():
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             place = QTransform.fromTranslate(rect.left() + room.left(), rect.top() + room.top())
@@ -79,21 +86,20 @@ class CardDelegate(QStyledItemDelegate):
             pixmap = QPixmap(size * ratio)
             pixmap.setDevicePixelRatio(ratio)
             pixmap.fill(Qt.GlobalColor.transparent)
-            found = self._drawn[key] = pixmap, self._draw(pixmap, QRect(QPoint(0, 0), size), look, theme)
+            painter = QPainter(pixmap)
+            found = self._drawn[key] = pixmap, self._draw(painter, QRect(QPoint(0, 0), size), look, theme)
+            painter.end()
         return found
 
-    def _draw(self, pixmap: QPixmap, rect: QRect, look: _Look, theme: Theme) -> QRectF:
+    def _draw(self, painter: QPainter, rect: QRect, look: _Look, theme: Theme) -> QRectF:
         """Draw a card and return the room for its curve."""
         card, phase, traced, chosen, hovered = look
-        painter = QPainter(pixmap)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         _paint_frame(painter, rect, theme, bool(chosen), bool(hovered))
         if phase:
             _paint_phase(painter, rect, theme, phase)
         paint = _paint_line if self.compact else _paint_two_lines
-        room = paint(painter, rect.adjusted(PAD, 0, -PAD, 0), self._fonts, theme, card, traced)
-        painter.end()
-        return room
+        return paint(painter, rect.adjusted(PAD, 0, -PAD, 0), self._fonts, theme, card, traced)
 
 
 def _paint_frame(painter: QPainter, rect: QRect, theme: Theme, chosen: bool, hovered: bool) -> None:

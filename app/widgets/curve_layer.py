@@ -18,6 +18,7 @@ from app import theme as themes
 from app.widgets.bands import Bands, picture
 from app.widgets.curve_data import Array, Thinned
 from app.widgets.series import small_font, spread
+from app.widgets.sharpness import pixel_ratio
 
 import pyqtgraph as pg  # isort: skip  (after PySide6, or it may choose another Qt)
 
@@ -103,7 +104,7 @@ class CurveLayer(QGraphicsObject):
 
     def refresh(self) -> None:
         """Map everything for the present range and size, unless that is done."""
-        now = (self._box.viewRange(), self._box.width(), self._box.height())
+        now = (self._box.viewRange(), self._box.width(), self._box.height(), self._ratio())
         if self._mapped != now:
             self._mapped = now
             distinct = {id(shape.points): shape.points for shape in self._shapes}
@@ -145,7 +146,7 @@ class CurveLayer(QGraphicsObject):
 
     def _ratio(self) -> float:
         views = self.scene().views() if self.scene() is not None else []
-        return float(views[0].devicePixelRatioF()) if views else 1.0
+        return pixel_ratio(views[0]) if views else 1.0
 
     def _place_tags(self) -> list[tuple[Tag, QPointF]]:
         """Tags at their curves' ends, pushed apart where they would overlap; left out where they cannot all fit."""

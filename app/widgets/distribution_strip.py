@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from app import theme as themes
 from app.widgets.numbers import count, signed
 from app.widgets.picture import Ruler, compact
+from app.widgets.sharpness import pixel_ratio
 from app.widgets.telling_strip import TellingStrip
 from app.widgets.tensor_numbers import PERCENTS, Flat, places
 
@@ -187,7 +188,7 @@ class DistributionStrip(TellingStrip):
         first, end = self.course.ends
         table = np.array([seen.percentiles for _, seen in rows])
         columns = np.array([place for place, _ in rows]) - first
-        lines = max(round(plot.height() * self.devicePixelRatioF()), 1)
+        lines = max(round(plot.height() * pixel_ratio(self)), 1)
         heights = (1 - self._heights(table, low, high)) * (lines - 1)
         zero = float((1 - self._heights(np.zeros(1), low, high)[0]) * (lines - 1))
         image = _bands(heights, zero, lines, columns, end - first)

@@ -42,9 +42,18 @@ class Backdrop:
             self._pixmap.setDevicePixelRatio(ratio)
             self._pixmap.fill(theme.color("panel"))
             painter = QPainter(self._pixmap)
-            _Painting(painter, layout, images, lit, now, theme).paint(QRect(offset, size))
+            paint_backdrop(painter, layout, images, lit, now, QRect(offset, size))
             painter.end()
         return self._pixmap
+
+
+def paint_backdrop(
+    painter: QPainter, layout: FlowLayout, images: FlowImages, lit: Lit, now: int, visible: QRect
+) -> None:
+    """Paint it anew for this part of the content."""
+    painter.save()
+    _Painting(painter, layout, images, lit, now, themes.current()).paint(visible)
+    painter.restore()
 
 
 class _Painting:

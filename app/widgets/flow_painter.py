@@ -16,6 +16,7 @@ from app.widgets.flow_marks import MarkPainter
 from app.widgets.flow_model import Direction, Lit, Row
 from app.widgets.flow_skips import SkipPainter
 from app.widgets.heatmap import draw_ring
+from app.widgets.sharpness import pixel_ratio
 from engine.frames import Frame
 
 NOT_YET = "not yet"
@@ -29,7 +30,7 @@ class FlowPainter:
     def __init__(self, painter: QPainter, layout: FlowLayout, images: FlowImages, frame: Frame | None) -> None:
         self._p, self._layout, self._images, self._frame = painter, layout, images, frame
         self._model, self._fonts, self._theme = layout.model, layout.fonts, themes.current()
-        self._ratio = painter.device().devicePixelRatioF()
+        self._ratio = pixel_ratio(painter.device())
         self._scalars = frame.scalars if frame is not None else {}
         self._thickest = min(THICKEST, max(0.4 * layout.gap, THINNEST + 0.4))
         self._marks = MarkPainter(painter, layout, images)

@@ -23,7 +23,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QMenu, QToolTip, QWidget
 
 from app import theme as themes
-from app.widgets.flow_backdrop import Backdrop
+from app.widgets.flow_backdrop import Backdrop, paint_backdrop
 from app.widgets.flow_folds import Repeat, begins_folded, repeats_of
 from app.widgets.flow_images import FlowImages
 from app.widgets.flow_layout import FlowLayout
@@ -32,6 +32,7 @@ from app.widgets.flow_painter import FlowPainter
 from app.widgets.flow_scales import Scales, scales_menu
 from app.widgets.flow_turns import Turns, edges
 from app.widgets.picture import compact
+from app.widgets.sharpness import is_vector, pixel_ratio
 from engine.frames import Frame
 from engine.protocol import Built
 
@@ -331,8 +332,11 @@ class FlowView(QAbstractScrollArea):
             return
         start, layout, offset, size = time.perf_counter(), self._layout, self._offset(), self.viewport().size()
         now = self._frame.position.phase if self._frame is not None else -1
-        ratio = self.devicePixelRatioF()
-        painter.drawPixmap(0, 0, self._backdrop.pixmap(layout, self._images, self._lit, now, offset, size, ratio))
+        behind = layout, self._images, self._lit, now
+        if is_vector(painter):
+            paint_backdrop(painter, *behind, QRect(offset, size))
+        else:
+            painter.drawPixmap(0, 0, self._backdrop.pixmap(*behind, offset, size, pixel_ratio(self)))
         painter.translate(-offset)
         flow = FlowPainter(painter, layout, self._images, self._frame)
         flow.paint(QRect(offset, size), event.rect().translated(offset))

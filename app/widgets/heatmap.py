@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from app import theme as themes
 from app.theme import Theme
 from app.widgets.picture import Ruler, Values, draw_colour_bar, hatch, indexed_image, shrink
+from app.widgets.sharpness import pixel_ratio
 
 __all__ = ["Heatmap", "Ruler", "draw_colour_bar", "hatch", "indexed_image", "shrink"]
 
@@ -157,7 +158,7 @@ class Heatmap(QWidget):
 
     def _fitting(self, rect: QRect) -> QImage:
         assert self._image is not None
-        ratio = self.devicePixelRatioF()
+        ratio = pixel_ratio(self)
         width, height = max(1, int(rect.width() * ratio)), max(1, int(rect.height() * ratio))
         if self._image.width() <= width and self._image.height() <= height:
             return self._image

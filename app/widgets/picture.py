@@ -212,8 +212,11 @@ def hatch(painter: QPainter, rect: QRectF | QRect, theme: Theme) -> None:
     painter.setPen(QPen(theme.color("hatch"), 1))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     height = rect.height()
-    starts = np.arange(rect.left() - height, rect.right(), 8.0).tolist()
-    painter.drawLines([QLineF(x, rect.bottom(), x + height, rect.top()) for x in starts])
+    starts = np.arange(rect.left() - height, rect.right(), 8.0)
+    lows, highs = np.maximum(starts, rect.left()), np.minimum(starts + height, rect.right())
+    ends = zip(lows.tolist(), (lows - starts).tolist(), highs.tolist(), (highs - starts).tolist(), strict=True)
+    bottom = rect.bottom()  # not left to the clipping, which an SVG does not know
+    painter.drawLines([QLineF(x, bottom - up, right, bottom - high) for x, up, right, high in ends])
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
     painter.drawRect(rect.adjusted(0, 0, -1, -1))
     painter.restore()

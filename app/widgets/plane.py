@@ -25,6 +25,7 @@ from PySide6.QtWidgets import QApplication, QSizePolicy, QToolTip, QWidget
 
 from app import theme as themes
 from app.theme import Theme
+from app.widgets.sharpness import pixel_ratio
 
 Extent = tuple[float, float, float, float]  # left, right, bottom, top
 STRENGTH = 0.62  # of a class's colour where the network is certain; its points have the full colour
@@ -123,7 +124,7 @@ class Plane(QWidget):
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
             painter.drawImage(QRectF(plot).adjusted(-half, -half, half, half), self._image)
             painter.setClipping(False)
-        if self._overlay is None or self._overlay.deviceIndependentSize().toSize() != self.size():
+        if self._overlay is None or self._overlay.size() != self.size() * pixel_ratio(self):
             self._overlay = self._draw_overlay(theme)
         painter.drawPixmap(0, 0, self._overlay)
         if len(self._ringed):
@@ -133,7 +134,7 @@ class Plane(QWidget):
                 painter.drawEllipse(QPointF(x, y), 6.0 * self._mark_size, 6.0 * self._mark_size)
 
     def _draw_overlay(self, theme: Theme) -> QPixmap:
-        ratio = self.devicePixelRatioF()
+        ratio = pixel_ratio(self)
         overlay = QPixmap(self.size() * ratio)
         overlay.setDevicePixelRatio(ratio)
         overlay.fill(Qt.GlobalColor.transparent)

@@ -11,7 +11,7 @@ from PySide6.QtCore import QEvent, QPointF, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QHideEvent, QKeyEvent, QMouseEvent, QResizeEvent
 
 from app import theme as themes
-from app.widgets.axes import LARGEST, Scale, StepAxis, ValueAxis, limits, pen, steady
+from app.widgets.axes import ALL_DECADES, DECADES, LARGEST, Scale, StepAxis, ValueAxis, limits, pen, steady
 from app.widgets.curve_data import Array, Row, Sparse, Thinned
 from app.widgets.curve_layer import GAP, CurveLayer, Look, Shape, Tag
 from app.widgets.key import series_color
@@ -25,6 +25,7 @@ FEW_CURVES = 12  # up to here curves have soft edges and as many points as pixel
 LAST = 8  # points at a curve's end that a tag stands at the height of
 DOTS, SMALL_DOTS = 5.0, 4.0  # pixels across
 FAINT, BEHIND = 110, 190  # how much is seen, of 255, of a curve behind its mean and of another path's
+NOT_ON_LOG = "0 or less: left out"
 STRONG = 2.0  # times as wide as a plain curve
 
 
@@ -40,7 +41,7 @@ class StepPlot(pg.PlotWidget):
     clicked = Signal(int)  # the step under a click that was no drag
 
     def __init__(self, scale: Scale, name: str, empty: str) -> None:
-        self._scale = scale
+        self._scale, self._decades = scale, DECADES
         self._series: tuple[Series, ...] = ()
         self._overlays: tuple[Overlay, ...] = ()
         self._points: list[Thinned] = []
@@ -73,11 +74,12 @@ class StepPlot(pg.PlotWidget):
         self._here = pg.InfiniteLine(angle=90)
         self._lost = pg.InfiniteLine(angle=90)
         self._lost_text = pg.TextItem(anchor=(1, 0))
+        self._left_out = pg.TextItem(NOT_ON_LOG, anchor=(0, 1))
         self._marked = np.zeros(0)
         self._limits: object = None
         self._layer = CurveLayer(self._box)
         self._empty = pg.TextItem(empty, anchor=(0.5, 0.5))
-        for item in (self._here, self._cursor, self._lost, self._lost_text, self._empty):
+        for item in (self._here, self._cursor, self._lost, self._lost_text, self._left_out, self._empty):
             item.setVisible(item is self._empty)
             self.addItem(item, ignoreBounds=True)
 
@@ -96,6 +98,17 @@ class StepPlot(pg.PlotWidget):
         metrics = QFontMetricsF(small_font())
         widths = [metrics.horizontalAdvance(s.tag) for s in self._series if s.tag]
         self._tag_room = max(TAG_ROOM, round(max(widths) + 2 * GAP)) if widths else 0
+
+    def set_scale(self, scale: Scale) -> None:
+        """Show all values on another scale, however many decades there are; says what a log scale leaves out."""
+        self._scale, self._decades = scale, ALL_DECADES
+        self.getPlotItem().getAxis("left").set_scale(scale)
+        self._draw()
+
+    @property
+    def note(self) -> str:
+        """What it says of values that are not on its scale."""
+        return NOT_ON_LOG if self._left_out.isVisible() else ""
 
     def set_overlays(self, overlays: tuple[Overlay, ...]) -> None:
         """Lay other paths' curves over these from now on."""
@@ -193,6 +206,7 @@ class StepPlot(pg.PlotWidget):
         pixels = max(50, int(self._box.width() * self.devicePixelRatioF()))
         window = math.floor(left) - 1, math.ceil(right) + 1, pixels
         read: dict[int, Thinned] = {}
+        self._not_positive = False
         shapes, tags = self._shapes_of_others(window, read)
         self._points = []
         for series, look in zip(self._series, self._looks, strict=True):
@@ -202,7 +216,9 @@ class StepPlot(pg.PlotWidget):
             self._points.append(points if place is None else points.one(place))
             if series.tag:
                 tags += _tag(series.tag, look.color, self._points[-1])
-        self._set_value_range(*limits(self._scale, *_extremes(read.values()), self._zoomed))
+        self._set_value_range(*limits(self._scale, *_extremes(read.values()), self._zoomed, self._decades))
+        self._left_out.setVisible(self._not_positive and self._decades == ALL_DECADES)
+        self._left_out.setPos(left, self._box.viewRange()[1][0])
         self._layer.show_curves(shapes, tags, self._marked)
 
     def _shapes_of_others(
@@ -230,7 +246,9 @@ class StepPlot(pg.PlotWidget):
         if id(table) not in read:
             first, last, pixels = window
             most = pixels if len(self._series) > FEW_CURVES else 2 * pixels
-            points = table.curve(first, last, most).scaled(self._scaled)
+            points = table.curve(first, last, most)
+            self._not_positive |= self._scale == "log" and bool((points.y <= 0).any())
+            points = points.scaled(self._scaled)
             if len(points.x) == 1 and not isinstance(table, Sparse):  # so that the first step is seen
                 points = Thinned(points.x[0] + np.array([-0.4, 0.4]), np.repeat(points.y, 2, axis=-1))
             read[id(table)] = points
@@ -367,6 +385,7 @@ class StepPlot(pg.PlotWidget):
         self._lost.setPen(pen(theme.color("bad")))
         self._lost_text.setColor(theme.bad_text)
         self._empty.setColor(theme.muted)
+        self._left_out.setColor(theme.muted)
         self._dress()
         self._draw()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QFont, QStandardItem, QStandardItemModel
-from PySide6.QtWidgets import QComboBox, QSizePolicy, QWidget
+from PySide6.QtGui import QFont, QPaintEvent, QStandardItem, QStandardItemModel
+from PySide6.QtWidgets import QComboBox, QSizePolicy, QStyle, QStyleOptionComboBox, QStylePainter, QWidget
 
 from app.widgets.tensor_text import groups, shape_text
 from engine.protocol import Built
@@ -40,3 +40,22 @@ class TensorBox(QComboBox):
     def choose(self, address: str) -> None:
         """Show this address as the chosen one."""
         self.setCurrentIndex(self.findData(address))
+
+    def shown_text(self) -> str:
+        """Where there is no room for the shape, the address alone: half a shape would be another one."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        edit = QStyle.SubControl.SC_ComboBoxEditField
+        room = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, edit, self).width()
+        text, address, metrics = self.currentText(), self.currentData(), self.fontMetrics()
+        if not address or metrics.horizontalAdvance(text) <= room:
+            return text
+        return metrics.elidedText(address, Qt.TextElideMode.ElideRight, room)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """With the text that fits."""
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        option.currentText = self.shown_text()
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)

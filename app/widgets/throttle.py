@@ -56,6 +56,13 @@ class Throttle(QObject):
         else:
             self._do()
 
+    def finish(self) -> bool:
+        """Do now what waits; whether anything did."""
+        waited = self._waiting
+        if waited:
+            self.ask(at_once=True)
+        return waited
+
     def stop(self) -> None:
         """Forget what is waiting."""
         self._rest.stop()

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QFrame, QToolTi
 
 from app import theme as themes
 from app.widgets.guesses import Guess
+from app.widgets.sharpness import draw_part, pixel_ratio
 
 GAP = 6  # pixels between two pictures
 NO_ROOM = "not computed yet: step once"
@@ -110,7 +111,7 @@ class Thumbnails(QAbstractScrollArea):
 
         Enlarged by numpy: Qt takes a quarter of a millisecond a picture for that.
         """
-        ratio, (count, rows, columns) = self.devicePixelRatioF(), self._levels.shape
+        ratio, (count, rows, columns) = pixel_ratio(self), self._levels.shape
         width, height = round(self._picture.width() * ratio), round(self._picture.height() * ratio)
         down, across = np.arange(height) * rows // height, np.arange(width) * columns // width
         pixels = shades(themes.current())[self._levels.take(down, axis=1).take(across, axis=2)]
@@ -120,7 +121,8 @@ class Thumbnails(QAbstractScrollArea):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         theme, view = themes.current(), self.viewport().rect()
-        if self._sheet is None and self._guesses:
+        made = self._sheet is not None and self._sheet.devicePixelRatio() == pixel_ratio(self)
+        if not made and self._guesses:
             self._sheet = self._make_sheet()
         sheet = self._sheet  # made before there is a painter: an error while one is active would crash
         painter = QPainter(self.viewport())
@@ -138,7 +140,8 @@ class Thumbnails(QAbstractScrollArea):
             if not cell.intersects(view):
                 continue
             left = cell.left() + (cell.width() - self._picture.width()) // 2
-            painter.drawImage(QPoint(left, cell.top()), sheet, QRect(0, number * height, sheet.width(), height))
+            place = QRect(QPoint(left, cell.top()), self._picture)
+            draw_part(painter, place, sheet, QRect(0, number * height, sheet.width(), height))
             painter.setPen(colours[guess.field])
             label, width = self._label(guess.text)
             below = cell.top() + self._picture.height() + 1

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QFrame, QToolTi
 
 from app import theme as themes
 from app.widgets.picture import Ruler, compact
+from app.widgets.sharpness import draw_part
 
 GAP = 3  # pixels between two pictures
 SMALLEST, LARGEST = 26, 110  # pixels of a picture; below it they are scrolled
@@ -168,7 +169,7 @@ class UnitMaps(QAbstractScrollArea):
         for group, unit, rect in self._places:
             if rect.intersects(seen):
                 image = self._images[group]
-                painter.drawImage(rect, image, QRect(0, unit * image.width(), image.width(), image.width()))
+                draw_part(painter, rect, image, QRect(0, unit * image.width(), image.width(), image.width()))
                 painter.setPen(QPen(theme.color("line"), 1))
                 painter.drawRect(QRectF(rect).adjusted(0.5, 0.5, -0.5, -0.5))
                 if (group, unit) == self._marked:
