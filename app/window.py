@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer
+from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QApplication,
@@ -18,11 +18,12 @@ from PySide6.QtWidgets import (
 )
 
 from app import theme
-from app.actions import ACTIONS, Action, load_recipe
+from app.actions import ACTIONS, Action, choose_session_name, load_file
 from app.bug_bench import BugBench
 from app.card import Card
 from app.examples import examples_menu
 from app.fetch_bar import FetchBar
+from app.file_menu import recent_menu
 from app.icons import icon
 from app.key_guard import KeyGuard
 from app.link import EngineLink
@@ -30,11 +31,11 @@ from app.own_code import OwnCodeWatcher, ask_to_run
 from app.panel import Panel, find_panels
 from app.presentation import Presentation
 from app.session import Selection, Session
+from app.session_files import STATE_VERSION, SessionFiles
 from app.tab_order import move_focus
 from app.transport import Transport
 from app.widgets.smoothing import WIDTHS
 
-STATE_VERSION = 2
 AREAS = {
     "left": Qt.DockWidgetArea.LeftDockWidgetArea,
     "right": Qt.DockWidgetArea.RightDockWidgetArea,
@@ -53,6 +54,8 @@ EDGE = 8  # pixels around the cards, as wide as the gaps between them
 class Window(QMainWindow):
     """Nablascope's window."""
 
+    closing = Signal()  # for good: nothing is asked any more
+
     def __init__(
         self, session: Session, link: EngineLink, appearance: theme.Appearance, settings: QSettings | None = None
     ) -> None:
@@ -63,6 +66,9 @@ class Window(QMainWindow):
         self.setDockNestingEnabled(True)
         self.setContentsMargins(EDGE, 0, EDGE, 0)
         self._take_first_size()
+        self.files = SessionFiles(session, self, settings)
+        self.files.choose_name = partial(choose_session_name, self)
+        self._may_close = False
         self.commands = {name: self._make_action(name) for name in ACTIONS}
         self._add_transport()
         self.bench: BugBench | None = None
@@ -80,6 +86,7 @@ class Window(QMainWindow):
         self._restore()
         session.consent.ask = partial(ask_to_run, self)
         self.own_code = OwnCodeWatcher(session, self)
+        self.files.changed.connect(self._show_title)
         session.recipe_changed.connect(lambda _: self._follow_recipe())
         session.built.connect(lambda _: self._follow_recipe())
         session.selected.connect(self._show_formula)
@@ -164,6 +171,7 @@ class Window(QMainWindow):
                 menu.addSeparator()
             menu.addAction(self.commands[name])
         after_open = menus["&File"].actions()[1]
+        menus["&File"].insertMenu(after_open, recent_menu(self.files, menus["&File"]))
         menus["&File"].insertMenu(after_open, examples_menu(self, menus["&File"]))
         menus["&View"].addSeparator()
         for dock in self.docks.values():
@@ -295,7 +303,12 @@ class Window(QMainWindow):
             self.reset_layout()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Remember the layout."""
+        """Remember the layout; changes that are not saved are asked about first."""
+        if not self._may_close and self.files.modified and self.files.ask_to_save is not None:
+            event.ignore()
+            self.files.when_settled(self._close_settled)
+            return
+        self.closing.emit()
         self.presentation.end()
         if self._settings is not None:
             self._settings.setValue("window/geometry", self.saveGeometry())
@@ -303,6 +316,10 @@ class Window(QMainWindow):
             self._settings.setValue("curves/smoothing", self.session.smoothing)
             self.appearance.remember(self._settings)
         super().closeEvent(event)
+
+    def _close_settled(self) -> None:
+        self._may_close = True
+        self.close()
 
     def train_when_built(self, steps: int) -> None:
         """Train so many mini-batches as soon as the network stands."""
@@ -323,9 +340,14 @@ class Window(QMainWindow):
 
     # --- following ----------------------------------------------------------------------------
 
+    def _show_title(self) -> None:
+        """The file's name, with the system's mark where there are changes."""
+        self.setWindowTitle(f"{self.files.name}[*] — Nablascope")
+        self.setWindowModified(self.files.modified)
+
     def _follow_recipe(self) -> None:
         recipe = self.session.recipe
-        self.setWindowTitle(f"{recipe.name} — Nablascope")
+        self._show_title()
         self.commands["undo"].setEnabled(self.session.can_undo())
         self.commands["redo"].setEnabled(self.session.can_redo())
         network = self.session.network
@@ -344,10 +366,10 @@ class Window(QMainWindow):
     # --- drops ----------------------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """A recipe's file may be dropped anywhere."""
+        """A session's or a recipe's file may be dropped anywhere."""
         if event.mimeData().hasUrls():
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Open the recipe dropped."""
-        load_recipe(self, event.mimeData().urls()[0].toLocalFile())
+        """Open what was dropped."""
+        load_file(self, event.mimeData().urls()[0].toLocalFile())

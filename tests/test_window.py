@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from app.actions import ACTIONS, load_recipe, write_recipe
+from app.actions import ACTIONS, load_file, write_recipe
 from app.panel import Panel
 from app.tab_order import controls
 from app.theme import current
@@ -115,7 +115,7 @@ def test_a_recipe_that_cannot_be_read_is_one_sentence_and_loses_nothing(
     before = window.session.recipe
     bad = tmp_path / "bad.json"
     bad.write_text('{"layers":[{"kind":"dense","units":0}]}')
-    load_recipe(window, str(bad))
+    load_file(window, str(bad))
     assert "layers[0].units must be int >= 1, not 0" in window.message.text()
     assert window.session.recipe == before
     assert window.session.frame.step == 1  # type: ignore[union-attr]
@@ -126,7 +126,7 @@ def test_a_recipe_saved_and_opened_again_is_the_same(window: Window, qtbot: QtBo
     recipe = window.session.recipe
     write_recipe(window, str(path))
     window.session.use(msgspec.structs.replace(recipe, batch_size=16))
-    load_recipe(window, str(path))
+    load_file(window, str(path))
     assert window.session.recipe == recipe
     write_recipe(window, str(tmp_path / "no such folder" / "x.json"))
     assert "cannot be written" in window.message.text()
