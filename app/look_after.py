@@ -17,7 +17,7 @@ from engine import protocol
 
 
 def look_after_files(window: Window) -> Autosave | None:
-    """Ask before changes are lost; save by itself, and offer what a crash has left. None where nothing can be written."""
+    """Ask before changes are lost, save by itself, offer what a crash has left; None where nothing can be written."""
     window.files.ask_to_save = partial(ask_to_save, window)
     window.files.ask_to_overwrite = partial(ask_to_overwrite, window)
     folder = autosave_folder()

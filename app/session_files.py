@@ -42,7 +42,9 @@ class SessionFiles(QObject):
         self._kept: object = None  # what the file holds, in short
         self._kept_soon: object = None  # what it will hold once it is saved
         self._on_disk: tuple[int, ...] = ()
-        self._awaited: Literal["built", "shown"] | None = "built" if session.network is None else "shown"
+        self._awaited: Literal["built", "shown"] | None = "built"
+        if session.frame is not None:
+            self._awaited, self._kept = None, self._in_short()
         session.built.connect(self._on_built)
         session.shown.connect(self._on_shown)
         for signal in (session.recipe_changed, session.paths_changed, session.breaks_changed):

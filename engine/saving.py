@@ -1,4 +1,4 @@
-"""Session files in the engine's process: written by a thread while training goes on, read before anything is touched."""
+"""Session files in the engine: written by a thread while training goes on, read before anything is touched."""
 
 from __future__ import annotations
 
