@@ -383,8 +383,11 @@ def _go(run: Run, archive: Archive, recipes: list[Recipe]) -> None:
 
 
 def _keep(recorder: Recorder, keyframe: Keyframe) -> None:
-    """Add a keyframe to the path where it has none at that step."""
+    """Add a keyframe to the path where it has none at that step; one of a path is taken before changes made there."""
     owner = recorder.path.owner(keyframe.step)
+    whole = Position(keyframe.step, len(recorder.trainer.all_phases) - 1 if keyframe.step else -1)
+    if any(change.at == whole for change in recorder.path.changes):
+        return
     if all(known.step != keyframe.step for known in owner.keyframes):
         owner.add(keyframe)
         recorder.keyframes.count += 1

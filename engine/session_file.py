@@ -29,11 +29,16 @@ from engine.frames import Array
 from engine.recipe import MAX_FILE, Recipe
 from engine.spec import RecipeError
 
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
+
 log = logging.getLogger("nablascope.engine")
 
 FORMAT = 1
 SUFFIX = ".nabla"
-PART = ".part-"  # in the name of a file that is being written, before the number of the process that writes it
+PART = ".part-"  # in the name of a file that is being written, before a number
 CHUNK = 1 << 20  # bytes written at once: long enough to let go of the interpreter, short enough to be given up
 MOST_MEMBERS = 10_000
 MOST_TEXT = 64_000_000  # bytes of session.json
@@ -174,6 +179,7 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
         remove_parts(path.parent)
         part = path.with_name(f".{path.name[:80]}{PART}{os.getpid()}")
         with part.open("wb") as file:
+            _hold(file)  # until it has its name, so that others do not take it for a dead process's
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -208,22 +214,19 @@ def remove_parts(folder: Path) -> None:
     """Remove what processes that are gone have left half written in a folder."""
     with suppress(OSError):
         for file in folder.glob(f".*{PART}*"):
-            number = re.fullmatch(rf"\..*{re.escape(PART)}(\d+)", file.name)
-            if number and not _lives(int(number.group(1))):
-                with suppress(OSError):
-                    file.unlink()
+            if re.fullmatch(rf"\..*{re.escape(PART)}\d+", file.name):
+                with suppress(OSError), file.open("rb") as left:
+                    if _hold(left):
+                        file.unlink()
 
 
-def _lives(process: int) -> bool:
-    """Whether there is a process of this number; on Windows an open file protects itself."""
-    if os.name == "nt":
-        return False
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
+def _hold(file: IO[bytes]) -> bool:
+    """Lock a file for as long as it is open; whether nobody else does. Windows lets nobody remove an open file."""
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
     return True
 
 
@@ -273,7 +276,7 @@ class Archive:
             reason = (error.strerror or str(error)).lower()
             raise SessionFileError(f"{self.path.name} cannot be read ({reason}); choose another file") from None
         except Exception as error:  # of zipfile, numpy and msgspec on bytes that anything may have written
-            log.warning("%s: %s: %s", self.path, type(error).__name__, error)
+            log.warning("%s: %s: %.200s", self.path, type(error).__name__, error)
             no_zip = isinstance(error, zipfile.BadZipFile) and "not a zip" in str(error).lower()
             what = "it is no session file, or its end is missing; choose another" if no_zip else DAMAGED
             raise SessionFileError(f"{self.path.name} cannot be opened: {what}") from None

@@ -1,4 +1,4 @@
-"""Damaged session files, made from a good one: bits flipped, cut, members swapped, fields and headers changed, bombs."""
+"""Damaged session files, made from a good one: bits flipped, members swapped, fields and headers changed, bombs."""
 
 import io
 import json

@@ -20,7 +20,7 @@ from engine.session_file import Archive, SessionFileError, View, write
 from damage import damaged
 from replays import with_rate
 
-FILES = 500 if os.environ.get("NABLASCOPE_SLICE") == "1" else 10_000
+FILES = 200 if os.environ.get("NABLASCOPE_SLICE") == "1" else 10_000
 MOST_SECONDS, MOST_MEMORY = 2.0, 500_000_000
 RECIPE: dict[str, Any] = {
     "seed": 3,

@@ -209,6 +209,7 @@ def test_an_autosave_goes_once_the_user_has_saved_and_discard_removes_it(
     keeper = Autosave(session, files, folder)
     session.train(5)
     qtbot.waitUntil(keeper.path.exists, timeout=10_000)
+    wait_for_step(qtbot, session, 5)
     saved(qtbot, files, session, tmp_path / "a.nabla")
     assert not keeper.path.exists()
     keeper.close()
