@@ -25,7 +25,7 @@ def look_after_files(window: Window) -> Autosave | None:
         return None
     autosave = Autosave(window.session, window.files, folder)
     bar = RecoveryBar(window.session, autosave, orphans(folder))
-    window.statusBar().insertPermanentWidget(0, bar)
+    window.statusBar().insertPermanentWidget(1, bar)  # left of the facts
     bar.setVisible(bar.orphan is not None)
     return autosave
 
