@@ -490,6 +490,10 @@ class Session(QObject):
 
     def save_file(self, path: str, *, layout: str = "", own_file: str = "", auto: bool = False) -> None:
         """Write the session into a file while all goes on; `file_saved` tells how it went."""
+        if self.network is None:
+            nothing = f"{Path(path).name} is not saved, since no network stands yet; wait until one is built"
+            self.file_saved.emit(protocol.SessionSaved(path, nothing, auto=auto))
+            return
         view = View(tuple(self._recipes), self._cursor, layout, auto, own_file)
         self._saves.append(protocol.SaveSession(path, view, auto))
         self._link.send(self._saves[-1])
@@ -530,6 +534,7 @@ class Session(QObject):
         self._cursor = view.cursor if known else 0
         self._edit_key, self._state, self._accepted = None, None, (event.recipe, self._cursor)
         self.comparing = None
+        self._forget_live(0)
         self.file_opened.emit(event)
         self.recipe_changed.emit(self.recipe)
         self.said.emit(event.notice or f"opened {Path(event.path).name}", bool(event.notice))

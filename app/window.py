@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QApplication,
@@ -53,8 +53,6 @@ EDGE = 8  # pixels around the cards, as wide as the gaps between them
 
 class Window(QMainWindow):
     """Nablascope's window."""
-
-    closing = Signal()  # for good: nothing is asked any more
 
     def __init__(
         self, session: Session, link: EngineLink, appearance: theme.Appearance, settings: QSettings | None = None
@@ -308,7 +306,6 @@ class Window(QMainWindow):
             event.ignore()
             self.files.when_settled(self._close_settled)
             return
-        self.closing.emit()
         self.presentation.end()
         if self._settings is not None:
             self._settings.setValue("window/geometry", self.saveGeometry())

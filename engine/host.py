@@ -27,12 +27,13 @@ from engine.describe import describe, describe_live
 from engine.frames import Array, Phase, as_matrix
 from engine.kept_runs import KeptRuns
 from engine.keyframes import DEFAULT_BUDGET
+from engine.opened_run import notice, restore
 from engine.protocol import WatchItem
 from engine.recipe import Recipe, validated
 from engine.run import Run
-from engine.saved_run import notice, restore
 from engine.saving import Saver, send_rows, unallowed
-from engine.session_file import Archive, SessionFileError
+from engine.session_archive import Archive
+from engine.session_file import SessionFileError
 from engine.shared import FrameSlots, Packer, shown_tensor
 from engine.spec import RecipeError
 from engine.subject import SubjectError

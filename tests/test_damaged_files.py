@@ -13,9 +13,11 @@ import pytest
 
 from engine import Run
 from engine.keyframes import DEFAULT_BUDGET
+from engine.opened_run import restore
 from engine.recipe import Recipe
-from engine.saved_run import restore, snapshot
-from engine.session_file import Archive, SessionFileError, View, write
+from engine.saved_run import snapshot
+from engine.session_archive import Archive
+from engine.session_file import SessionFileError, View, write
 
 from damage import damaged
 from replays import with_rate

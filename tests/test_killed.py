@@ -13,8 +13,9 @@ import pytest
 
 from app.autosave import orphans
 from engine.keyframes import DEFAULT_BUDGET
-from engine.saved_run import restore
-from engine.session_file import PART, Archive, remove_parts
+from engine.opened_run import restore
+from engine.session_archive import Archive
+from engine.session_file import PART, remove_parts
 
 from waiting import shared_blocks_of
 

@@ -15,8 +15,10 @@ from test_timeline import EVERYTHING_WITH_A_MEMORY, TINY, recipe, stepped
 from engine import Position, Recipe, RecipeError, Run, session_file
 from engine.conditions import AtPhase, LossRise
 from engine.keyframes import DEFAULT_BUDGET
-from engine.saved_run import notice, restore, snapshot
-from engine.session_file import Archive, SessionFileError, View, remove_parts, write
+from engine.opened_run import notice, restore
+from engine.saved_run import snapshot
+from engine.session_archive import Archive
+from engine.session_file import SessionFileError, View, remove_parts, write
 
 from replays import first_pass, prints, random_positions, unequal, with_rate
 
@@ -136,7 +138,7 @@ def test_after_an_edit_at_the_end_of_a_step_it_opens_edited_and_its_past_is_as_i
     monkeypatch.setattr("engine.keyframes.Keyframes.due", lambda _: False)
     run.edit("0.W", (0, 0), 2.0)
     if far:
-        monkeypatch.setattr("engine.saved_run.MOST_STEPS", -1)
+        monkeypatch.setattr("engine.opened_run.MOST_STEPS", -1)
     again = opened(save(run, tmp_path / "a.nabla", room=0))
     again.step()
     run.step()

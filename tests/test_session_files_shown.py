@@ -10,6 +10,7 @@ from PySide6.QtCore import QMimeData, QPointF, QSettings, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QMainWindow
 from pytestqt.qtbot import QtBot
+from test_custom import DENSE, with_own, written
 
 from app import autosave as autosaves
 from app.autosave import Autosave, orphans
@@ -95,6 +96,30 @@ def test_what_cannot_be_opened_or_saved_is_said_and_the_run_goes_on(
     assert files.path is None
     session.step("batch")
     wait_for_step(qtbot, session, 4)
+
+
+def test_own_code_of_a_session_is_asked_about_and_a_session_whose_file_is_gone_stays_closed(
+    files: SessionFiles, session: Session, qtbot: QtBot, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    session.said.connect(lambda sentence, _: said.append(sentence))
+    session.consent.ask = lambda *_: True
+    own, path = written(tmp_path, DENSE), tmp_path / "own.nabla"
+    with qtbot.waitSignals([session.built, session.shown], order="strict", timeout=10_000):
+        session.use(with_own(session, own))
+    saved(qtbot, files, session, path)
+    own.write_text(DENSE + "# other")
+    session.consent.ask = lambda *_: False
+    with qtbot.waitSignal(session.file_not_opened):
+        session.open_file(str(path))
+    session.consent.ask = lambda _, changed: changed
+    opened(qtbot, session, path)
+    own.unlink()
+    with qtbot.waitSignal(session.file_not_opened):
+        session.open_file(str(path))
+    assert "homework.py was not allowed" in said[-3]
+    assert "homework.py has changed since" in said[-2]
+    assert "homework.py cannot be read" in said[-1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals")
