@@ -34,7 +34,7 @@ def files(session: Session, settings: QSettings, qtbot: QtBot) -> SessionFiles:
 
 def saved(qtbot: QtBot, files: SessionFiles, session: Session, path: Path) -> None:
     """Save, and wait until it is done."""
-    with qtbot.waitSignal(session.file_saved, timeout=10_000):
+    with qtbot.waitSignal(session.file_saved, timeout=10_000, check_params_cb=lambda event: not event.auto):
         files.save(str(path))
 
 
@@ -209,9 +209,10 @@ def test_what_was_not_saved_is_offered_once_its_process_is_gone(
     qtbot.waitUntil(first.path.exists, timeout=10_000)
     wait_for_step(qtbot, session, 25)
     assert list(orphans(tmp_path)) == [], "its process lives"
-    first._closed = True  # as if it had been killed: its file stays, its lock does not hold
-    first._lock.unlock()
-    saved_now = first.path.read_bytes()
+    left = tmp_path / "1-abc.nabla"
+    left.write_bytes(first.path.read_bytes())  # of a process that was killed
+    qtbot.waitUntil(lambda: not first._pending, timeout=10_000)
+    first.close()
     second = Autosave(session, files, tmp_path)
     bar = RecoveryBar(session, second, orphans(tmp_path))
     qtbot.addWidget(bar)
@@ -220,8 +221,8 @@ def test_what_was_not_saved_is_offered_once_its_process_is_gone(
         bar.restore.click()
     assert files.modified
     assert not bar.isVisible()
-    first.path.write_bytes(saved_now) if not first.path.exists() else None
-    qtbot.waitUntil(lambda: second.path.exists() and not first.path.exists(), timeout=10_000)
+    qtbot.waitUntil(lambda: second.path.exists() and not left.exists(), timeout=10_000)
+    qtbot.waitUntil(lambda: not second._pending, timeout=10_000)
     second.close()
     assert list(tmp_path.iterdir()) == []
 
