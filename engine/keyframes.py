@@ -74,7 +74,7 @@ class Keyframes:
         self.count = 0
         self._spare: list[Array] = []  # of keyframes dropped, to be written again
         self._last = self._cost = 0.0
-        self.lent = False  # somebody reads keyframes in another thread: none is written again
+        self.lent = 0  # how many read keyframes in other threads: meanwhile none is written again
 
     @property
     def nbytes(self) -> int:

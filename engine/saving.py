@@ -43,38 +43,40 @@ class Saver:
         self._send = send
         self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._open: list[_Task] = []  # that are not written yet
+        self._lending = threading.Lock()
         self._closing = False
 
     def save(self, run: Run, command: protocol.SaveSession) -> None:
         """Have the run written as it stands now."""
         started = time.perf_counter()
         lender = run.recorder.keyframes
-        lender.lent = True
-        shot = snapshot(run, command.view, AUTOSAVED if command.auto else inf)
-        task = _Task(command, shot, lender, started)
-        self._open.append(task)
+        with self._lending:
+            lender.lent += 1
+        try:
+            shot = snapshot(run, command.view, AUTOSAVED if command.auto else inf)
+        except Exception as error:
+            self._end(command, lender, started, _why_not(command, error))
+            return
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="saver", daemon=True)
             self._thread.start()
-        self._tasks.put(task)
+        self._tasks.put(_Task(command, shot, lender, started))
+
+    def _end(self, command: protocol.SaveSession, lender: Keyframes, started: float, sentence: str) -> None:
+        """Whatever came of it, tell it."""
+        with self._lending:
+            lender.lent -= 1
+        taken = time.perf_counter() - started
+        self._send(protocol.SessionSaved(command.path, sentence, auto=command.auto, seconds=taken))
 
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
             sentence = ""
             try:
                 self._write(task)
-            except SessionFileError as error:
-                sentence = str(error)
-            except AbandonedError:
-                sentence = f"{Path(task.command.path).name} was not saved, since the engine was stopped"
             except Exception as error:
-                log.exception("a session could not be saved")
-                sentence = f"{Path(task.command.path).name} cannot be saved ({type(error).__name__}); try another place"
-            self._open.remove(task)
-            task.lender.lent = any(other.lender is task.lender for other in self._open)
-            taken = time.perf_counter() - task.started
-            self._send(protocol.SessionSaved(task.command.path, sentence, auto=task.command.auto, seconds=taken))
+                sentence = _why_not(task.command, error)
+            self._end(task.command, task.lender, task.started, sentence)
 
     def _write(self, task: _Task) -> None:
         shot = task.shot
@@ -86,6 +88,17 @@ class Saver:
         if self._thread is not None:
             self._tasks.put(None)
             self._thread.join()
+
+
+def _why_not(command: protocol.SaveSession, error: Exception) -> str:
+    """Why a session was not saved, in a sentence."""
+    name = Path(command.path).name
+    if isinstance(error, SessionFileError):
+        return str(error)
+    if isinstance(error, AbandonedError):
+        return f"{name} was not saved, since the engine was stopped"
+    log.error("a session could not be saved", exc_info=error)
+    return f"{name} cannot be saved ({type(error).__name__}); what was there before is unchanged: try another place"
 
 
 def unallowed(recipe: Recipe) -> tuple[str, ...]:

@@ -270,7 +270,7 @@ def test_half_a_file_that_a_killed_process_left_is_removed_by_the_next_save(tmp_
 
 def test_keyframes_that_are_being_written_are_not_written_over(tmp_path: Path) -> None:
     run = begun(TINY, 300, budget=60_000)
-    run.recorder.keyframes.lent = True
+    run.recorder.keyframes.lent = 1
     shot = snapshot(run, View())
     kept = prints(run)
     stepped(run, 1000)
