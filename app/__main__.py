@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return check(options)
     try:
-        recipe = cli.find_recipe(options.recipe)
+        recipe = cli.find_recipe(None if cli.is_session(options.recipe) else options.recipe)
     except RecipeError as error:
         return cli.refuse(error)
     if options.screenshot:
@@ -66,6 +66,7 @@ def _open_window(recipe: Recipe, options: argparse.Namespace) -> int:
         from app import theme
         from app.consent import Consent
         from app.link import EngineLink
+        from app.look_after import look_after_files, open_at_start
         from app.session import Session
         from app.settings import kept
         from app.tasks import screenshot, tell_first_frame
@@ -82,6 +83,7 @@ def _open_window(recipe: Recipe, options: argparse.Namespace) -> int:
     watch_for_crashes()
     settings = QSettings("nablascope", "nablascope")
     link = EngineLink(engine, log_file("engine.log"))
+    autosave = None
     try:
         session = Session(link, cli.find_recipe(None) if own_code else recipe, Consent(settings))
         for_picture = bool(options.screenshot or options.probe_start)
@@ -95,7 +97,11 @@ def _open_window(recipe: Recipe, options: argparse.Namespace) -> int:
         if own_code:
             session.consent.allow_files(options.trust)
             session.use(recipe)
-        if options.probe_start:
+        if not for_picture:
+            autosave = look_after_files(window)
+        if cli.is_session(options.recipe):
+            open_at_start(window, options)
+        elif options.probe_start:
             tell_first_frame(window)
         elif options.screenshot:
             screenshot(window, options.steps or 0, options.screenshot)
@@ -108,6 +114,8 @@ def _open_window(recipe: Recipe, options: argparse.Namespace) -> int:
         return code
     finally:
         link.close()
+        if autosave is not None:
+            autosave.close()  # once nobody writes it any more
 
 
 if __name__ == "__main__":

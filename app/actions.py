@@ -13,12 +13,15 @@ from app import exporting, guide, theme
 from app.saving import SavedFile, SavingError
 from app.widgets import smoothing
 from engine.recipe import Recipe
+from engine.session_file import SUFFIX
 from engine.spec import RecipeError
 
 if TYPE_CHECKING:
     from app.window import Window
 
 RECIPES = "Recipes (*.json)"
+SESSIONS = "Sessions (*.nabla)"
+OPENED = "Sessions and recipes (*.nabla *.json)"
 
 
 @dataclass(frozen=True)
@@ -62,25 +65,49 @@ def action(
 # --- File ---------------------------------------------------------------------------------------
 
 
-@action("&Open recipe…", "&File", "open", ("Ctrl+O",))
-def open_recipe(window: Window) -> None:
-    """Open a recipe from a file."""
-    path, _ = QFileDialog.getOpenFileName(window, "Open recipe", "", RECIPES)
+@action("&Open…", "&File", "open", ("Ctrl+O",))
+def open_file(window: Window) -> None:
+    """Open a session or a recipe from a file."""
+    path, _ = QFileDialog.getOpenFileName(window, "Open", "", OPENED)
     if path:
-        load_recipe(window, path)
+        load_file(window, path)
 
 
-def load_recipe(window: Window, path: str) -> None:
-    """Train by the recipe in a file; says in one sentence why where that cannot be."""
+def load_file(window: Window, path: str) -> None:
+    """Go on with the session, or train by the recipe, in a file; says in one sentence why where that cannot be."""
+    if Path(path).suffix == SUFFIX:
+        window.files.open(path)
+        return
     try:
         window.session.use(Recipe.from_file(path))
     except RecipeError as error:
         window.session.said.emit(str(error), True)
 
 
-@action("&Save recipe as…", "&File", "save", ("Ctrl+Shift+S",))
+@action("&Save", "&File", "save", ("Ctrl+S",), section=True)
+def save(window: Window) -> None:
+    """Save the session into its file: the recipe, the run with its forks, its timeline, breakpoints and layout."""
+    window.files.save()
+
+
+@action("Save &as…", "&File", keys=("Ctrl+Shift+S",))
+def save_as(window: Window) -> None:
+    """Save the session into another file."""
+    path = choose_session_name(window)
+    if path:
+        window.files.save(path)
+
+
+def choose_session_name(window: Window) -> str:
+    """Ask where to save the session; "" where the user thinks better of it."""
+    first = str(window.files.path or f"{window.session.recipe.name}{SUFFIX}")
+    path, _ = QFileDialog.getSaveFileName(window, "Save session", first, SESSIONS)
+    return path
+
+
+@action("Save &recipe as…", "&File", keys=("Ctrl+Alt+S",))
 def save_recipe(window: Window) -> None:
-    """Save the recipe as a JSON file."""
+    """Save the recipe alone as a JSON file."""
     path, _ = QFileDialog.getSaveFileName(window, "Save recipe", f"{window.session.recipe.name}.json", RECIPES)
     if path:
         write_recipe(window, path)

@@ -18,6 +18,7 @@ from engine.spec import RecipeError
 from engine.subject import SubjectError
 from engine.trainer import Trainer
 
+SUFFIX = ".nabla"  # of a session's file
 DEFAULT_RECIPE = "digits"
 WITHOUT_DISPLAY = 300  # mini-batches trained for the picture when there is no display
 
@@ -34,6 +35,15 @@ def find_recipe(name: str | None) -> Recipe:
     if name in shipped_recipes() and not Path(name).is_file():
         return Recipe.from_json(resources.files("resources").joinpath(f"recipes/{name}.json").read_bytes())
     return Recipe.from_file(name)
+
+
+def is_session(name: str | None) -> bool:
+    """Whether a session's file is named, and not a recipe. Raises RecipeError where it does not exist."""
+    if name is None or Path(name).suffix != SUFFIX:
+        return False
+    if not Path(name).is_file():
+        raise RecipeError(f"{name} does not exist, or is no file; check the path")
+    return True
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -65,7 +75,9 @@ def _window_parser() -> argparse.ArgumentParser:
         "`nablascope export RECIPE` writes it as a script.",
     )
     known = ", ".join(shipped_recipes())
-    parser.add_argument("recipe", nargs="?", metavar="RECIPE", help=f"a recipe's JSON file, or one of {known}")
+    parser.add_argument(
+        "recipe", nargs="?", metavar="RECIPE", help=f"a recipe's JSON file, a session's .nabla, or one of {known}"
+    )
     parser.add_argument("--steps", type=_count, metavar="N", help="mini-batches to train at the start")
     _add_trust(parser)
     parser.add_argument("--screenshot", metavar="PNG", help="train, save the window as a picture, and end")

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import msgspec
+import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from app.consent import Consent
@@ -24,6 +26,7 @@ from engine.layers.custom import own_files
 from engine.protocol import Built, WatchItem
 from engine.recipe import Recipe, only_live_fields_differ
 from engine.run import Stride
+from engine.session_file import View
 from engine.shared import read_frame, read_history
 from engine.spec import RecipeError
 from engine.timeline import Timeline
@@ -75,6 +78,9 @@ class Session(QObject):
     terms_told = Signal(object)  # Terms: what an entry is made of
     tuned = Signal()  # budget, threads, frame rate or the pace of the live check were set
     adopted = Signal(object)  # Built: live fields changed; the same network, told anew
+    file_saved = Signal(object)  # SessionSaved, or a sentence in it that says why not
+    file_not_opened = Signal(object)  # NotOpened; the sentence was said
+    file_opened = Signal(object)  # SessionOpened: what it holds of the app; a network is built next
     fetching_changed = Signal(object)  # Fetching: how far the download is; None: nothing is being fetched
 
     def __init__(self, link: EngineLink, recipe: Recipe, consent: Consent | None = None) -> None:
@@ -88,6 +94,7 @@ class Session(QObject):
         self._accepted = (recipe, 0)  # the recipe the engine trains by, and the cursor then
         self._lost_in_a_row = 0  # engines that ended before a network stood
         self._state: State | None = None
+        self._saves: list[protocol.SaveSession] = []  # that the engine has not answered yet
         self._watched: dict[object, tuple[WatchItem, ...]] = {}
         self._last_taken = 0.0
         self.network: Built | None = None
@@ -518,6 +525,66 @@ class Session(QObject):
             elif row.verdict == "pass":
                 self._live_alarm = None
 
+    # --- session files ------------------------------------------------------------------------
+
+    def save_file(self, path: str, *, layout: str = "", own_file: str = "", auto: bool = False) -> None:
+        """Write the session into a file while all goes on; `file_saved` tells how it went."""
+        if self.network is None:
+            nothing = f"{Path(path).name} is not saved, since no network stands yet; wait until one is built"
+            self.file_saved.emit(protocol.SessionSaved(path, nothing, auto=auto))
+            return
+        view = View(tuple(self._recipes), self._cursor, layout, auto, own_file)
+        self._saves.append(protocol.SaveSession(path, view, auto))
+        self._link.send(self._saves[-1])
+
+    def open_file(self, path: str) -> None:
+        """Go on with the session in a file, if it can be read; else all stays, and a sentence says why."""
+        self._link.send(protocol.OpenSession(path))
+
+    def _on_sessionsaved(self, event: protocol.SessionSaved) -> None:
+        self._saves = [save for save in self._saves if (save.path, save.auto) != (event.path, event.auto)]
+        self.file_saved.emit(event)
+
+    def _on_sessionasks(self, event: protocol.SessionAsks) -> None:
+        """Code of the user's own comes with it: once they say yes, it is opened."""
+        try:
+            granted = self.consent.grant(map(Path, event.files))
+        except RecipeError as error:
+            self._on_notopened(protocol.NotOpened(event.path, str(error)))
+            return
+        if granted is None:
+            name = Path(event.files[0]).name
+            sentence = f"{Path(event.path).name} is not opened, since {name} was not allowed to run"
+            self._on_notopened(protocol.NotOpened(event.path, sentence))
+            return
+        self._link.send(protocol.Trust(granted))
+        self.open_file(event.path)
+
+    def _on_notopened(self, event: protocol.NotOpened) -> None:
+        self.said.emit(event.sentence, True)
+        self.file_not_opened.emit(event)
+
+    def _on_sessionopened(self, event: protocol.SessionOpened) -> None:
+        """All is that of the file from now on: its edits to undo, then its paths and its network."""
+        self._forget_check()
+        view = event.view
+        known = view.cursor < len(view.recipes) and view.recipes[view.cursor] == event.recipe
+        self._recipes = list(view.recipes) if known else [event.recipe]
+        self._cursor = view.cursor if known else 0
+        self._edit_key, self._state, self._accepted = None, None, (event.recipe, self._cursor)
+        self.comparing = None
+        self._forget_live(0)
+        self.file_opened.emit(event)
+        self.recipe_changed.emit(self.recipe)
+        self.said.emit(event.notice or f"opened {Path(event.path).name}", bool(event.notice))
+
+    def _on_rows(self, event: protocol.Rows) -> None:
+        history = self.histories.get(event.fork)
+        if history is None:
+            history = Timeline(event.columns, self.histories.get(event.parent), event.shared)
+            self.histories[event.fork] = history
+        history.extend(np.frombuffer(event.data).reshape(-1, len(event.columns)))
+
     # --- downloads ----------------------------------------------------------------------------
 
     def cancel_fetch(self) -> None:
@@ -692,6 +759,10 @@ class Session(QObject):
         self._forget_check()
         self._lost_in_a_row += 1
         self._on_playing(protocol.Playing(False))
+        for save in tuple(self._saves):
+            name = Path(save.path).name
+            lost = f"{name} was not saved, since the engine ended; what was there before is unchanged: save again"
+            self._on_sessionsaved(protocol.SessionSaved(save.path, lost, auto=save.auto))
         if self.fetching is not None:  # the new engine goes on with what the old one trained, not with its download
             self._on_fetching(None)
             self._take_back(sentence)

@@ -14,16 +14,21 @@ from app.cli import json_line, refuse
 if TYPE_CHECKING:
     from app.window import Window
     from engine.frames import Frame
+    from engine.protocol import Built
 
 SETTLE = 400  # milliseconds for every panel to have drawn its last frame
 
 
 def screenshot(window: Window, steps: int, path: str) -> None:
     """Train, save the window as a picture, print one line of JSON, and end the application."""
-    session = window.session
+    session, begin = window.session, 0
+
+    def on_built(network: Built) -> None:
+        nonlocal begin
+        begin = network.step  # of a session from a file
 
     def on_shown(frame: Frame) -> None:
-        if frame.step >= steps and not session.playing:
+        if frame.step >= begin + steps and not session.playing:
             session.shown.disconnect(on_shown)
             QTimer.singleShot(SETTLE, finish)
 
@@ -40,6 +45,7 @@ def screenshot(window: Window, steps: int, path: str) -> None:
         if wrong:
             QApplication.exit(refuse(sentence))
 
+    session.built.connect(on_built)
     session.shown.connect(on_shown)
     session.said.connect(on_said)
     window.train_when_built(steps)

@@ -18,12 +18,13 @@ from PySide6.QtWidgets import (
 )
 
 from app import exporting, theme
-from app.actions import ACTIONS, Action, load_recipe
+from app.actions import ACTIONS, Action, choose_session_name, load_file
 from app.bug_bench import BugBench
 from app.card import Card
 from app.examples import examples_menu
 from app.export_menu import add_pictures
 from app.fetch_bar import FetchBar
+from app.file_menu import recent_menu
 from app.first_hint import FirstHint
 from app.first_hint import is_wanted as first_hint_wanted
 from app.guide import Guide
@@ -35,13 +36,13 @@ from app.own_code import OwnCodeWatcher, ask_to_run
 from app.panel import Panel, find_panels
 from app.presentation import Presentation
 from app.session import Selection, Session
+from app.session_files import STATE_VERSION, SessionFiles
 from app.settings import Preferences
 from app.settings_window import SettingsWindow
 from app.tab_order import move_focus
 from app.transport import Transport
 from app.widgets.smoothing import WIDTHS
 
-STATE_VERSION = 2
 AREAS = {
     "left": Qt.DockWidgetArea.LeftDockWidgetArea,
     "right": Qt.DockWidgetArea.RightDockWidgetArea,
@@ -70,6 +71,9 @@ class Window(QMainWindow):
         self.setDockNestingEnabled(True)
         self.setContentsMargins(EDGE, 0, EDGE, 0)
         self._take_first_size()
+        self.files = SessionFiles(session, self, settings)
+        self.files.choose_name = partial(choose_session_name, self)
+        self._may_close = False
         self.commands = {name: self._make_action(name) for name in ACTIONS}
         self._add_transport()
         self.preferences = Preferences(session, appearance, settings)
@@ -92,6 +96,7 @@ class Window(QMainWindow):
         session.consent.ask = partial(ask_to_run, self)
         session.fits_partly.connect(partial(exporting.load_what_fits, session, self))
         self.own_code = OwnCodeWatcher(session, self)
+        self.files.changed.connect(self._show_title)
         session.recipe_changed.connect(lambda _: self._follow_recipe())
         session.built.connect(lambda _: self._follow_recipe())
         session.selected.connect(self._show_formula)
@@ -188,6 +193,7 @@ class Window(QMainWindow):
                 menu.addSeparator()
             menu.addAction(self.commands[name])
         after_open = menus["&File"].actions()[1]
+        menus["&File"].insertMenu(after_open, recent_menu(self.files, menus["&File"]))
         menus["&File"].insertMenu(after_open, examples_menu(self, menus["&File"]))
         add_pictures(self, menus["&Export"])
         menus["&View"].addSeparator()
@@ -341,7 +347,11 @@ class Window(QMainWindow):
             self.reset_layout()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Remember the layout."""
+        """Remember the layout; changes that are not saved are asked about first."""
+        if not self._may_close and self.files.modified and self.files.ask_to_save is not None:
+            event.ignore()
+            self.files.when_settled(self._close_settled)
+            return
         self.presentation.end()
         if self._settings is not None:
             self._settings.setValue("window/geometry", self.saveGeometry())
@@ -350,6 +360,10 @@ class Window(QMainWindow):
             self._settings.setValue("curves/log", self.session.loss_on_log)
             self.preferences.write()
         super().closeEvent(event)
+
+    def _close_settled(self) -> None:
+        self._may_close = True
+        self.close()
 
     def train_when_built(self, steps: int) -> None:
         """Train so many mini-batches as soon as the network stands."""
@@ -370,9 +384,14 @@ class Window(QMainWindow):
 
     # --- following ----------------------------------------------------------------------------
 
+    def _show_title(self) -> None:
+        """The file's name, with the system's mark where there are changes."""
+        self.setWindowTitle(f"{self.files.name}[*] — Nablascope")
+        self.setWindowModified(self.files.modified)
+
     def _follow_recipe(self) -> None:
         recipe = self.session.recipe
-        self.setWindowTitle(f"{recipe.name} — Nablascope")
+        self._show_title()
         self.commands["undo"].setEnabled(self.session.can_undo())
         self.commands["redo"].setEnabled(self.session.can_redo())
         network = self.session.network
@@ -391,10 +410,10 @@ class Window(QMainWindow):
     # --- drops ----------------------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """A recipe's file may be dropped anywhere."""
+        """A session's or a recipe's file may be dropped anywhere."""
         if event.mimeData().hasUrls():
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Open the recipe dropped."""
-        load_recipe(self, event.mimeData().urls()[0].toLocalFile())
+        """Open what was dropped."""
+        load_file(self, event.mimeData().urls()[0].toLocalFile())

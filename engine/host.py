@@ -28,9 +28,13 @@ from engine.exports import Exports
 from engine.frames import Array, Phase, as_matrix
 from engine.kept_runs import KeptRuns
 from engine.keyframes import DEFAULT_BUDGET
+from engine.opened_run import notice, restore
 from engine.protocol import WatchItem
 from engine.recipe import Recipe, validated
 from engine.run import Run
+from engine.saving import Saver, send_rows, unallowed
+from engine.session_archive import Archive
+from engine.session_file import SessionFileError
 from engine.shared import FrameSlots, Packer, shown_tensor
 from engine.spec import RecipeError
 from engine.subject import SubjectError
@@ -145,7 +149,8 @@ class Host:
         self._minus: dict[str, Array] | None = None  # what the last frame took off tensors, if it is of this position
         self._checks = Checks(self._send, self._be_busy)
         self._fetch: BackgroundFetch | None = None  # the download that `_waiting` waits for
-        self._waiting: protocol.Use | None = None
+        self._waiting: protocol.Use | protocol.OpenSession | None = None
+        self._saver = Saver(self._send)
         self._quit = False
 
     def serve(self) -> None:
@@ -168,6 +173,7 @@ class Host:
                 self._guarded(self._check_slice)
             elif not self._playing and not self._quit:
                 self._rest()
+        self._saver.close(now=True)
 
     def _obey(self, command: protocol.Command) -> None:
         """Carry one command out; whatever goes wrong in it becomes one sentence."""
@@ -177,6 +183,7 @@ class Host:
             command,
             protocol.Use
             | protocol.CancelFetch
+            | protocol.OpenSession
             | protocol.Trust
             | protocol.Quit
             | protocol.Watch
@@ -457,6 +464,43 @@ class Host:
     def _on_cancelcheck(self, _: protocol.CancelCheck) -> None:
         self._checks.drop()
 
+    # --- session files ------------------------------------------------------------------------
+
+    def _on_savesession(self, command: protocol.SaveSession) -> None:
+        assert self._run is not None
+        self._saver.save(self._run, command)
+
+    def _on_opensession(self, command: protocol.OpenSession) -> None:
+        self._be_busy(BUILD_WITHIN)
+        try:
+            with Archive(Path(command.path)) as archive:
+                self._open_session(command, archive)
+        except (SessionFileError, RecipeError, RunError) as error:
+            self._send(protocol.NotOpened(command.path, str(error)))
+
+    def _open_session(self, command: protocol.OpenSession, archive: Archive) -> None:
+        """Build all before anything of the present run is touched."""
+        self._drop_fetch()
+        files = unallowed(archive.recipe)
+        if files:
+            self._send(protocol.SessionAsks(command.path, files))
+            return
+        if archive.recipe.data.must_fetch():
+            self._fetch, self._waiting = BackgroundFetch(archive.recipe.data), command
+            return
+        run = restore(archive, self._budget)
+        run.recorder.pulse = self._pulse
+        said = notice(archive, run)
+        self._send(protocol.SessionOpened(command.path, archive.manifest.view, run.trainer.recipe, said))
+        self._runs.clear()
+        for fork in run.forks.values():
+            number = self._travel.number(fork)
+            parent = -1 if fork.past is None else self._travel.number(fork.past)
+            send_rows(self._send, number, parent, fork.history, fork.history.columns)
+            self._packer.sent[number] = len(fork.history)
+        self._travel.take_breaks(run)
+        self._open(run)
+
     # --- downloads ----------------------------------------------------------------------------
 
     def _on_cancelfetch(self, _: protocol.CancelFetch) -> None:
@@ -474,6 +518,9 @@ class Host:
         fetch, command = self._fetch, self._waiting
         self._drop_fetch()
         fetch.finish()
+        if isinstance(command, protocol.OpenSession):
+            self._on_opensession(command)
+            return
         self._build(validated(command.recipe), command.state)
 
     def _drop_fetch(self, *, cancelled: bool = False) -> None:

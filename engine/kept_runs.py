@@ -29,7 +29,14 @@ class KeptRuns:
 
     def next_name(self) -> str:
         """The name of the first path of the next run."""
-        return MAIN if not self.by_number else f"run {self._made + 1}"
+        taken, number = {name for run in self for name in run.forks}, self._made + 1
+        while f"run {number}" in taken:
+            number += 1
+        return MAIN if not self.by_number else f"run {number}"
+
+    def clear(self) -> None:
+        """Forget them all: a session from a file takes their place."""
+        self.by_number.clear()
 
     def add(self, run: Run, budget: int) -> None:
         """Another run, which is the present one; those left longest ago make room for the others."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.frames import Array
+from engine.recipe import Recipe
 from engine.timeline import RunError
 from engine.trainer import Trainer
 
@@ -35,6 +36,13 @@ class Keyframe:
         self.step, self.recipe, self.changes = trainer.step_count, trainer.recipe, changes
         self.values: Array = np.empty(sum(map(len, parts)), network.dtype) if values is None else values
         np.concatenate(parts, out=self.values)
+
+    @classmethod
+    def of(cls, step: int, recipe: Recipe, changes: int, values: Array) -> Keyframe:
+        """One that was kept before, such as in a file."""
+        made = cls.__new__(cls)
+        made.step, made.recipe, made.changes, made.values = step, recipe, changes, values
+        return made
 
     def load(self, trainer: Trainer) -> None:
         """Put the trainer where the keyframe was taken."""
@@ -66,6 +74,7 @@ class Keyframes:
         self.count = 0
         self._spare: list[Array] = []  # of keyframes dropped, to be written again
         self._last = self._cost = 0.0
+        self.lent = 0  # how many read keyframes in other threads: meanwhile none is written again
 
     @property
     def nbytes(self) -> int:
@@ -120,7 +129,8 @@ class Keyframes:
             return
         goal = room - max(1, room // 16)
         while self.count > goal and (dropped := self._drop(forks, cursor, self.count - goal)):
-            self._spare += dropped
+            if not self.lent:
+                self._spare += dropped
             self.count -= len(dropped)
         del self._spare[max(room - self.count, 1) :]
 

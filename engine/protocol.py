@@ -15,6 +15,7 @@ from engine.export import Target
 from engine.frames import Phase, Position, TensorInfo
 from engine.gradcheck import Mode
 from engine.recipe import Recipe
+from engine.session_file import View
 from engine.terms import Explanation
 from engine.trainer import State
 
@@ -275,6 +276,23 @@ class CheckLive(Message, frozen=True):
 
 class CancelFetch(Message, frozen=True):
     """Give the download up that the last recipe waits for; what has come of it is kept."""
+
+
+class SaveSession(Message, frozen=True):
+    """Write the session as it stands now into a file, while training goes on; SessionSaved tells how it went.
+
+    `auto`: one of the app's own accord, with few keyframes.
+    """
+
+    path: str
+    view: View
+    auto: bool = False
+
+
+class OpenSession(Message, frozen=True):
+    """Go on with the session in a file, in place of all runs there are: SessionOpened, SessionAsks, or NotOpened."""
+
+    path: str
 
 
 class Ping(Message, frozen=True):
@@ -613,6 +631,48 @@ class Saved(Message, frozen=True):
     state: State
 
 
+class SessionSaved(Message, frozen=True):
+    """A session was written, or was not: then there is a sentence, and what was there before is as it was."""
+
+    path: str
+    sentence: str = ""
+    auto: bool = False
+    seconds: float = 0.0
+
+
+class SessionOpened(Message, frozen=True):
+    """The session of a file takes the place of all runs; Rows of each path follow, then Built."""
+
+    path: str
+    view: View
+    recipe: Recipe
+    notice: str = ""  # a sentence where its data or its own code are no more what they were
+
+
+class SessionAsks(Message, frozen=True):
+    """The session in a file runs code of the user's own, in files that were not allowed to run as they are now."""
+
+    path: str
+    files: tuple[str, ...]
+
+
+class NotOpened(Message, frozen=True):
+    """A session's file cannot be opened; all is as it was. One sentence."""
+
+    path: str
+    sentence: str
+
+
+class Rows(Message, frozen=True):
+    """Rows of the timeline of a path that comes from a file: float64, after those it shares with its parent."""
+
+    fork: int
+    parent: int  # −1: none
+    shared: int
+    columns: tuple[str, ...]
+    data: bytes
+
+
 class Pong(Message, frozen=True):
     """The main loop's beat: a count that grows while it works; and the line of own code it is in, if so."""
 
@@ -626,10 +686,12 @@ Broken: TypeAlias = AddBreak | EnableBreak | RemoveBreak | KeepBreaks
 Forked: TypeAlias = EditCell | MakeFork | Switch | RenameFork | DropFork | Compare
 Travelled: TypeAlias = StepTo | Seek | SetBudget | Forked | Broken
 Exported: TypeAlias = ExportScript | SaveWeights | LoadWeights | SaveCurves | SaveTensor
-Command: TypeAlias = Exported | Use | Trust | Reload | SetThreads | CancelFetch | Done | Travelled | Asked | Quit
+Filed: TypeAlias = SaveSession | OpenSession | Exported
+Command: TypeAlias = Filed | Use | Trust | Reload | SetThreads | CancelFetch | Done | Travelled | Asked | Quit
 Told: TypeAlias = Ready | Busy | Fetching | FetchEnded | Refused | Failed | Playing | Pong
 Placed: TypeAlias = FrameReady | Paths | Breaks | Stopped | Terms | Cell | Whole | Saved | Written | FitsPartly
-Event: TypeAlias = Told | Built | Adopted | Placed | CheckProgress | Checked | Entry | Sweep
+FiledEvent: TypeAlias = SessionSaved | SessionOpened | SessionAsks | NotOpened | Rows
+Event: TypeAlias = FiledEvent | Told | Built | Adopted | Placed | CheckProgress | Checked | Entry | Sweep
 
 encode = msgspec.msgpack.Encoder().encode
 

@@ -55,6 +55,12 @@ class Recorder:
         self.keyframes.count += 1
         self.restore(keyframe)
 
+    def take_over(self, first: Keyframe, forks: list[Fork], path: Fork) -> None:
+        """The paths of a run of the same recipe in place of one's own; `first` is what that one began with."""
+        self._first, self.path = first, path
+        self.forks = {fork.name: fork for fork in forks}
+        self.keyframes.count = sum(len(fork.keyframes) for fork in forks)
+
     # --- where we are -----------------------------------------------------------------------------
 
     @property

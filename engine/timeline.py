@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -142,6 +142,16 @@ class Timeline:
             low, high = max(first - begin, 0), min(last - begin, BLOCK)
             if low < high:
                 yield self._blocks[number], low, high, self.shared + begin + low
+
+    def own_rows(self) -> Callable[[], Iterator[NDArray[Any]]]:
+        """Its own rows as they are now, a block at a time; they may be read in another thread while it grows."""
+        blocks, late = list(self._blocks), self._rows[: self._fill].copy()
+
+        def read() -> Iterator[NDArray[Any]]:
+            yield from (block.rows() for block in blocks)
+            yield late
+
+        return read
 
     def __getitem__(self, column: str) -> NDArray[Any]:
         """One quantity over all steps, (N,). Raises KeyError for an unknown column."""

@@ -51,6 +51,11 @@ class Travel:
         self._keep(self._breaks)
         self.tell()
 
+    def take_breaks(self, run: Run) -> None:
+        """The breakpoints of a run that comes from a file, in place of those there are."""
+        self._breaks = tuple(BreakInfo(b.condition, b.title, b.enabled, b.hits, b.kind) for b in run.breakpoints)
+        self._send(protocol.Breaks(self._breaks))
+
     def obey(self, command: protocol.Travelled) -> None:
         """Carry one command out."""
         getattr(self, "_on_" + type(command).__name__.lower())(command)

@@ -219,7 +219,7 @@ def test_what_the_menus_ask_for_goes_to_the_engine_and_what_fits_partly_is_asked
     exporting.save_curves(session, parent)
     exporting.save_tensor(session, parent)
     exporting.load_weights(session, parent)
-    assert names == ["a-b- c-", "a-b- c- weights", "a-b- c- curves", "a-b- c- 0.W"]
+    assert names == ["a/b: c?", "a/b: c? weights", "a/b: c? curves", "a/b: c? 0.W"]
     assert sent == [
         protocol.ExportScript("chosen.npz", "torch"),
         protocol.SaveWeights("chosen.npz"),

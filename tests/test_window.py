@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from app.actions import ACTIONS, load_recipe, write_recipe
+from app.actions import ACTIONS, load_file, write_recipe
 from app.panel import Panel
 from app.tab_order import controls
 from app.theme import current
@@ -58,9 +58,8 @@ def test_the_keys_step_play_and_pause(window: Window, qtbot: QtBot) -> None:
     window.activateWindow()
     qtbot.keyClick(window, Qt.Key.Key_Right)
     wait_for_step(qtbot, window.session, 1)
-    with qtbot.waitSignal(window.session.shown):
-        qtbot.keyClick(window, Qt.Key.Key_Down)
-    assert str(window.session.frame.phase) == "batch"  # type: ignore[union-attr]
+    qtbot.keyClick(window, Qt.Key.Key_Down)
+    qtbot.waitUntil(lambda: str(window.session.frame.phase) == "batch")  # type: ignore[union-attr]
     assert "32 samples drawn" in window.transport.what.text()
     qtbot.keyClick(window, Qt.Key.Key_Space)
     qtbot.waitUntil(lambda: window.session.playing)
@@ -98,9 +97,9 @@ def test_typing_in_a_field_never_steps_the_training(window: Window, qtbot: QtBot
 
 def test_the_position_line_names_the_part_just_computed(window: Window, qtbot: QtBot) -> None:
     told = []
-    for _ in range(len(window.session.network.phases)):  # type: ignore[union-attr]
-        with qtbot.waitSignal(window.session.shown):
-            window.commands["step_part"].trigger()
+    for number in range(len(window.session.network.phases)):  # type: ignore[union-attr]
+        window.commands["step_part"].trigger()
+        qtbot.waitUntil(lambda n=number: window.session.frame.position.phase == n)  # type: ignore[union-attr]
         told.append(window.transport.what.text())
     assert "backward 1 of 5 — 4 Dense 16→10 — grad_W = xᵀ·grad_y" in told
     assert "forward 2 of 5 — 1 ReLU — y = max(z, 0)" in told
@@ -115,7 +114,7 @@ def test_a_recipe_that_cannot_be_read_is_one_sentence_and_loses_nothing(
     before = window.session.recipe
     bad = tmp_path / "bad.json"
     bad.write_text('{"layers":[{"kind":"dense","units":0}]}')
-    load_recipe(window, str(bad))
+    load_file(window, str(bad))
     assert "layers[0].units must be int >= 1, not 0" in window.message.text()
     assert window.session.recipe == before
     assert window.session.frame.step == 1  # type: ignore[union-attr]
@@ -126,7 +125,7 @@ def test_a_recipe_saved_and_opened_again_is_the_same(window: Window, qtbot: QtBo
     recipe = window.session.recipe
     write_recipe(window, str(path))
     window.session.use(msgspec.structs.replace(recipe, batch_size=16))
-    load_recipe(window, str(path))
+    load_file(window, str(path))
     assert window.session.recipe == recipe
     write_recipe(window, str(tmp_path / "no such folder" / "x.json"))
     assert "cannot be written" in window.message.text()
