@@ -20,7 +20,7 @@ from engine.protocol import BrokenChain, Cure, Refused
 from engine.recipe import Recipe
 from engine.spec import RecipeError
 
-MOST_CURES = 3
+MOST_CURES = 2
 Layers = tuple[LayerSpec, ...]
 
 
@@ -88,16 +88,22 @@ def _before(layers: Layers, at: int, shape: Shape) -> Iterator[tuple[str, Layers
     for channels in (1, 3):
         side = isqrt(prod(shape) // channels)
         if len(shape) == 1 and side > 1 and channels * side * side == shape[0]:
-            yield f"Insert Reshape to {channels}×{side}×{side}", (*head, Reshape(shape=(channels, side, side)), layer, *tail)
+            yield (
+                f"Insert Reshape to {channels}×{side}×{side}",
+                (*head, Reshape(shape=(channels, side, side)), layer, *tail),
+            )
     if isinstance(layer, Residual):
         if not layer.projection:
             yield "Turn projection on", (*head, msgspec.structs.replace(layer, projection=True), *tail)
         if len(shape) == 1 and isinstance(layer.layers[-1], Dense):
             fitting = (*layer.layers[:-1], msgspec.structs.replace(layer.layers[-1], units=shape[0]))
-            yield f"Set the block's last units to {shape[0]}", (
-                *head,
-                msgspec.structs.replace(layer, layers=fitting),
-                *tail,
+            yield (
+                f"Set the block's last units to {shape[0]}",
+                (
+                    *head,
+                    msgspec.structs.replace(layer, layers=fitting),
+                    *tail,
+                ),
             )
     if isinstance(layer, Reshape):
         yield f"Set shape to {prod(shape)}", (*head, Reshape(shape=(prod(shape),)), *tail)

@@ -33,7 +33,8 @@ class KeptRuns:
 
     def add(self, run: Run, budget: int) -> None:
         """Another run, which is the present one; those that were never trained make room for the others, then
-        those left longest ago."""
+        those left longest ago.
+        """
         if run in self.by_number.values():
             number = self.number(run)
             self.by_number[number] = self.by_number.pop(number)  # the last used is the last

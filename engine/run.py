@@ -13,8 +13,8 @@ from engine.conditions import LiveCheck
 from engine.edits import Adopted, edit_of
 from engine.forks import Fork
 from engine.frames import Array, Frame, Phase, Position
-from engine.keyframes import DEFAULT_BUDGET, Keyframe
 from engine.kept_weights import keep_weights, may_keep
+from engine.keyframes import DEFAULT_BUDGET, Keyframe
 from engine.recipe import Recipe, only_live_fields_differ
 from engine.recorder import Recorder
 from engine.repeatability import culprit
@@ -83,7 +83,9 @@ class Run:
     @property
     def can_be_made_again(self) -> bool:
         """Whether there is nothing in it but what its recipe says: no step, no change, no weights kept."""
-        return not self.kept and len(self.forks) == 1 and not self.path.changes and self.recorder.tip == self.path.origin
+        return (
+            not self.kept and len(self.forks) == 1 and not self.path.changes and self.recorder.tip == self.path.origin
+        )
 
     @property
     def history(self) -> Timeline:
