@@ -82,7 +82,7 @@ def switch_layers(recipe: Recipe, at: Collection[int]) -> Recipe:
 
 
 def wrap_layers(recipe: Recipe, at: Collection[int]) -> Recipe:
-    """The recipe with some layers inside a residual block where the first of them stood. Raises ValueError: too deep."""
+    """The recipe with some layers inside a residual block, at the first one's place. Raises ValueError: too deep."""
     block = Residual(layers=tuple(recipe.layers[i] for i in sorted(at)))
     return insert_layer(remove_layers(recipe, at), min(at), block)
 

@@ -619,7 +619,8 @@ class Session(QObject):
         elif event.broken.recipe == self.recipe:
             self._answered = (self._edits[self._cursor], self._cursor, event.broken)
             self._set_broken(event.broken)
-            self.said.emit(event.sentence, True)
+            meanwhile = "; until then the run before goes on" if self.network is not None else ""
+            self.said.emit(event.sentence + meanwhile, True)
 
     def _take_back(self, sentence: str, *, wrong: bool = True) -> None:
         """Go back to the recipe that the engine last answered, a draft perhaps, and say why."""

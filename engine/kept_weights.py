@@ -30,7 +30,7 @@ def may_keep(old: Recipe, new: Recipe) -> bool:
 
 
 def keep_weights(old: Network, new: Network, parameters: Array, buffers: Array) -> tuple[int, int]:
-    """Copy what fits of the flat arrays of `old` into `new`; how many layers were kept whole, of how many with weights."""
+    """Copy what fits of the flat arrays of `old` into `new`; how many layers were kept, of how many with weights."""
     before, after = list(_pieces(old)), list(_pieces(new))
     missed = set()
     for piece, source in _matched(before, after):

@@ -17,6 +17,7 @@ from app.recipe_edit import (
     default_spec,
     duplicate_layers,
     insert_layer,
+    matched,
     move_layer,
     move_layers,
     put_into,
@@ -263,6 +264,7 @@ class NetworkPanel(Panel):
         """Light the layer being computed; redraw the curves a few times a second."""
         phase = frame.phase
         lit = phase is not None and phase.layer is not None and phase.kind in ("forward", "backward")
+        lit = lit and self.session.broken is None  # the cards of a draft are not those of the network that runs
         self.cards.show_phase((phase.layer or 0, phase.kind) if lit and phase is not None else None)
         self._traces.ask()
 
@@ -309,6 +311,7 @@ class NetworkPanel(Panel):
         self._dimmed = False
         self._sent = None
         self._show_cards()
+        self._show_traces()
         self._show_problem()
 
     def _show_problem(self) -> None:
@@ -394,8 +397,11 @@ class NetworkPanel(Panel):
         self._show_cards()
 
     def _show_traces(self) -> None:
-        """The last steps' gradient norm of each layer, as a curve on its card."""
-        history = self.session.history
+        """The last steps' gradient norm of each layer, as a curve on its card; of a draft, of the layer it was."""
+        history, network = self.session.history, self.session.network
         rows = history.rows(max(0, len(history) - TRACE_STEPS))
         norms = {i: np.sqrt(np.square(rows[:, at]).sum(axis=1)) for i, at in self._columns.items() if at}
+        if self.session.broken is not None and network is not None:
+            was = matched(network.recipe.layers, self.session.recipe.layers)
+            norms = {i: norms[j] for i, j in enumerate(was) if j is not None and j in norms}
         self.cards.show_traces({i: trace(norm) for i, norm in norms.items() if np.isfinite(norm).sum() > 1})

@@ -12,7 +12,7 @@ KEYS = (Qt.Key.Key_Backspace, Qt.Key.Key_Delete)
 
 
 class SearchMenu(QMenu):
-    """What is typed while it is open is looked for in the entries' names, families and meanings; Enter takes the first."""
+    """What is typed is looked for in the names, families and meanings of the entries; Enter takes the first."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
