@@ -55,9 +55,11 @@ def _of_layers(before: Layers, after: Layers) -> str:
         return _of_move(old, new, head)
     if len(old) == len(new):
         return _of_several(old, new, head)
+    if len(old) == len(before) and not set(map(_key, old)) & set(map(_key, new)):
+        return "another network"
     if len(old) > len(new):
         return _of_fewer(old, new, head)
-    return f"change layers {head} to {head + len(old) - 1}" if len(old) < len(before) else "another network"
+    return "change layers"
 
 
 def _of_fewer(old: Layers, new: Layers, head: int) -> str:

@@ -259,6 +259,7 @@ class NetworkPanel(Panel):
     def retell(self, network: Built) -> None:
         """The captions of layers may be others."""
         self._show_cards()
+        self._show_traces()
 
     def draw(self, frame: Frame) -> None:
         """Light the layer being computed; redraw the curves a few times a second."""
@@ -311,7 +312,8 @@ class NetworkPanel(Panel):
         self._dimmed = False
         self._sent = None
         self._show_cards()
-        self._show_traces()
+        if broken is not None:  # else the network that the curves are of may be about to change
+            self._show_traces()
         self._show_problem()
 
     def _show_problem(self) -> None:
@@ -337,7 +339,8 @@ class NetworkPanel(Panel):
 
     def _choose(self, row: int | None) -> None:
         if row is not None:
-            self.list.setCurrentIndex(self.cards.index(row))
+            only = QItemSelectionModel.SelectionFlag.ClearAndSelect  # also while Ctrl is held
+            self.list.selectionModel().setCurrentIndex(self.cards.index(row), only)
 
     def _choose_layers(self, at: Iterable[int]) -> None:
         """Choose these layers, the first of them for the form."""

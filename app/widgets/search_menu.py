@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import QLineEdit, QMenu, QWidget, QWidgetAction
 
@@ -61,6 +61,13 @@ class SearchMenu(QMenu):
         by_name = (entry for entry in found if entry.text().casefold().startswith(text.casefold()))
         if text and found:
             self.setActiveAction(next(by_name, found[0]))
+
+    def event(self, event: QEvent) -> bool:
+        """While it is open no key is a command elsewhere."""
+        if event.type() == QEvent.Type.ShortcutOverride:
+            event.accept()
+            return True
+        return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Letters search, all other keys go through the menu."""
