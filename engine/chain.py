@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from math import isqrt, prod
 
@@ -40,8 +41,9 @@ def broken(error: ChainError) -> BrokenChain:
 
 
 def _on_card(sentence: str) -> str:
-    """The sentence without the place, which the card is."""
-    return sentence.partition(") ")[2] if sentence.startswith("layers[") else sentence
+    """The sentence without the place, which the card is, and other layers by the number on their cards."""
+    told = sentence.partition(") ")[2] if sentence.startswith("layers[") else sentence
+    return re.sub(r"layers\[(\d+)\] \(\w+\)", r"layer \1", told)
 
 
 def _cures(error: ChainError) -> Iterator[Cure]:

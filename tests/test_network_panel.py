@@ -204,6 +204,7 @@ def test_the_add_menu_offers_every_layer_kind_and_stack_with_its_meaning(panel: 
     assert [a.text() for a in panel.buttons.menu.actions() if not a.isEnabled()][:2] == ["LINEAR", "CONVOLUTION"]
 
 
+@pytest.mark.qt_log_ignore("grabbing the keyboard")
 def test_typing_in_the_add_menu_searches_names_families_and_meanings(panel: NetworkPanel, qtbot: QtBot) -> None:
     menu = panel.buttons.menu
     menu.popup(QPoint(0, 0))

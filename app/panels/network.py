@@ -334,6 +334,7 @@ class NetworkPanel(Panel):
     def _cure(self, broken: BrokenChain, number: int) -> None:
         self.list.setFocus()  # the button that has it goes
         self._use(broken.cures[number].recipe)
+        self._choose_layers((min(broken.at, len(self.session.recipe.layers) - 1),))
 
     # --- showing ------------------------------------------------------------------------------
 
