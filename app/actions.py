@@ -79,7 +79,7 @@ def load_file(window: Window, path: str) -> None:
         window.files.open(path)
         return
     try:
-        window.session.use(Recipe.from_file(path))
+        window.session.use(Recipe.from_file(path), fresh=True)
     except RecipeError as error:
         window.session.said.emit(str(error), True)
 
@@ -175,13 +175,20 @@ def close_window(window: Window) -> None:
 @action("&Undo", "&Edit", "undo", ("Ctrl+Z",))
 def undo(window: Window) -> None:
     """Take the last change of the recipe back."""
+    _say("undid", window.session.undo_name, window)
     window.session.undo()
 
 
 @action("&Redo", "&Edit", "redo", ("Ctrl+Shift+Z", "Ctrl+Y"))
 def redo(window: Window) -> None:
     """Make the change again that was taken back."""
+    _say("did again", window.session.redo_name, window)
     window.session.redo()
+
+
+def _say(what: str, edit: str, window: Window) -> None:
+    if edit:
+        window.session.said.emit(f"{what}: {edit}", False)
 
 
 @action("Se&ttings…", "&Edit", keys=("Ctrl+,",), section=True)

@@ -62,4 +62,4 @@ def open_example(window: Window, name: str) -> None:
     """Train by a recipe in the box."""
     text = resources.files("resources").joinpath(f"recipes/{name}.json").read_bytes()
     window.say("", False)
-    window.session.use(Recipe.from_json(text))
+    window.session.use(Recipe.from_json(text), fresh=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF
@@ -10,19 +12,30 @@ from PySide6.QtGui import QPolygonF
 from app.recipe_edit import matched
 from app.widgets.card_model import Card
 from engine.layers import LayerSpec, shape_text
-from engine.protocol import Built, LayerInfo
+from engine.layers.off import Off
+from engine.layers.residual import Residual
+from engine.protocol import BrokenChain, Built, LayerInfo
 from engine.recipe import Recipe
 
 TRACE_STEPS = 64  # of the gradient norm, shown on a card
 
 
-def cards_of(recipe: Recipe, network: Built | None, *, dimmed: bool = False) -> list[Card]:
-    """The cards of a recipe; sizes come from the network that stands, as far as it has the same layers."""
+def cards_of(
+    recipe: Recipe, network: Built | None, *, dimmed: bool = False, broken: BrokenChain | None = None
+) -> list[Card]:
+    """The cards of a recipe; sizes come from the network that stands, as far as it has the same layers.
+
+    Of a chain that is broken they come from the engine, as far as it holds.
+    """
     known: list[LayerInfo | None] = [None] * len(recipe.layers)
-    if network is not None:
+    if broken is not None and broken.recipe == recipe:
+        known[: len(broken.layers)] = broken.layers
+    elif network is not None:
         was = matched(network.recipe.layers, recipe.layers)
         known = [None if j is None else network.layers[j] for j in was]
     layers = [_layer_card(i, spec, known[i], dimmed) for i, spec in enumerate(recipe.layers)]
+    if broken is not None and broken.recipe == recipe:
+        layers[broken.at] = replace(layers[broken.at], broken=True, caption="⚠ does not fit")
     return [_data_card(recipe, network, dimmed), *layers, _loss_card(recipe), _training_card(recipe)]
 
 
@@ -39,15 +52,16 @@ def trace(norms: NDArray[np.float64]) -> QPolygonF:
 
 def _layer_card(index: int, spec: LayerSpec, info: LayerInfo | None, dimmed: bool) -> Card:
     title, what = spec.label(), (spec.__doc__ or "").partition("\n")[0]
+    look = {"off": isinstance(spec, Off), "block": isinstance(spec, Residual)}
     if info is None:
-        return Card("layer", index, spec, title, "…", None, dimmed, what)
+        return Card("layer", index, spec, title, "…", None, dimmed, what, **look)
     sizes = f"{shape_text(info.in_shape)} → {shape_text(info.out_shape)}"
     caption = info.caption.removeprefix(info.title).strip().replace("→", " → ") or shape_text(info.out_shape)
     parameters = ", ".join(f"{role} {shape_text(shape)}" for role, shape in info.parameters.items())
     has = f"{info.parameter_count:,} parameters: {parameters}" if parameters else ""
     costs = f"{info.multiply_adds:,} multiply-adds a sample" if info.multiply_adds else ""
     tip = "\n".join(line for line in (what, sizes, has, costs) if line)
-    return Card("layer", index, spec, title, caption, info.parameter_count, dimmed, tip)
+    return Card("layer", index, spec, title, caption, info.parameter_count, dimmed, tip, info.multiply_adds, **look)
 
 
 def _data_card(recipe: Recipe, network: Built | None, dimmed: bool) -> Card:

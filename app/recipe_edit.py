@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,10 +10,14 @@ from msgspec import inspect
 
 from app.widgets.field_types import initial
 from engine.layers import LayerSpec
+from engine.layers.off import Off
+from engine.layers.residual import Residual
 from engine.recipe import Recipe
 from engine.spec import KindSpec, Spec
 
 _K = TypeVar("_K", bound=KindSpec)
+
+MOST_INSIDE = 50  # layers of a block
 
 # First values of fields that have no default, where something better than the least allowed is known.
 FIRST = {"units": 16, "images": "train-images-idx3-ubyte.gz", "labels": "train-labels-idx1-ubyte.gz"}
@@ -36,9 +40,9 @@ def insert_layer(recipe: Recipe, at: int, layer: LayerSpec) -> Recipe:
     return with_layers(recipe, (*recipe.layers[:at], layer, *recipe.layers[at:]))
 
 
-def remove_layer(recipe: Recipe, at: int) -> Recipe:
-    """The recipe without its layer `at`."""
-    return with_layers(recipe, (*recipe.layers[:at], *recipe.layers[at + 1 :]))
+def remove_layers(recipe: Recipe, at: Collection[int]) -> Recipe:
+    """The recipe without some of its layers."""
+    return with_layers(recipe, [layer for i, layer in enumerate(recipe.layers) if i not in at])
 
 
 def replace_layer(recipe: Recipe, at: int, layer: LayerSpec) -> Recipe:
@@ -48,7 +52,57 @@ def replace_layer(recipe: Recipe, at: int, layer: LayerSpec) -> Recipe:
 
 def move_layer(recipe: Recipe, at: int, to: int) -> Recipe:
     """The recipe with its layer `at` moved so that its index becomes `to`."""
-    return insert_layer(remove_layer(recipe, at), to, recipe.layers[at])
+    return move_layers(recipe, (at,), to)
+
+
+def move_layers(recipe: Recipe, at: Collection[int], to: int) -> Recipe:
+    """The recipe with some layers moved, in their order, so that the index of the first becomes `to`."""
+    moved = [recipe.layers[i] for i in sorted(at)]
+    rest = remove_layers(recipe, at).layers
+    return with_layers(recipe, (*rest[:to], *moved, *rest[to:]))
+
+
+def duplicate_layers(recipe: Recipe, at: Collection[int]) -> Recipe:
+    """The recipe with a copy of some layers behind the last of them."""
+    behind = max(at) + 1
+    copies = [recipe.layers[i] for i in sorted(at)]
+    return with_layers(recipe, (*recipe.layers[:behind], *copies, *recipe.layers[behind:]))
+
+
+def switch_layers(recipe: Recipe, at: Collection[int]) -> Recipe:
+    """The recipe with some layers off; on, where all of them are off."""
+    layers, on = list(recipe.layers), all(isinstance(recipe.layers[i], Off) for i in at)
+    for i in at:
+        layer = layers[i]
+        if isinstance(layer, Off):
+            layers[i] = layer.layer if on else layer
+        else:
+            layers[i] = Off(layer=layer)
+    return with_layers(recipe, layers)
+
+
+def wrap_layers(recipe: Recipe, at: Collection[int]) -> Recipe:
+    """The recipe with some layers inside a residual block, at the first one's place. Raises ValueError: too deep."""
+    block = Residual(layers=tuple(recipe.layers[i] for i in sorted(at)))
+    return insert_layer(remove_layers(recipe, at), min(at), block)
+
+
+def unwrap_layer(recipe: Recipe, at: int) -> Recipe:
+    """The recipe with the layers of a residual block in its place."""
+    block = recipe.layers[at]
+    inside = block.layers if isinstance(block, Residual) else (block,)
+    return with_layers(recipe, (*recipe.layers[:at], *inside, *recipe.layers[at + 1 :]))
+
+
+def put_into(recipe: Recipe, at: Collection[int], onto: int) -> Recipe:
+    """The recipe with some layers at the end of the block `onto`. Raises ValueError: too deep or too many."""
+    block = recipe.layers[onto]
+    if not isinstance(block, Residual) or onto in at:
+        return recipe
+    inner = (*block.layers, *(recipe.layers[i] for i in sorted(at)))
+    if len(inner) > MOST_INSIDE:
+        raise ValueError(f"a block holds {MOST_INSIDE} layers at most")
+    return remove_layers(replace_layer(recipe, onto, Residual(layers=inner, projection=block.projection)), at)
 
 
 def edit_key(where: object, old: Spec, new: Spec) -> object:

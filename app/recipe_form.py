@@ -12,8 +12,9 @@ from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 from app import theme
 from app.form import SpecForm
 from app.recipe_edit import default_spec, edit_key, reads_files, replace_layer
+from app.widgets.layer_buttons import ADDABLE
 from engine.datasets import DataSpec
-from engine.layers import KINDS
+from engine.layers.off import Off
 from engine.losses import LossSpec
 from engine.optimizers import OptimizerSpec
 from engine.recipe import Recipe
@@ -21,7 +22,7 @@ from engine.spec import KindSpec, Spec, members
 
 FAMILIES: dict[str, tuple[type[KindSpec], ...]] = {
     "data": members(DataSpec),
-    "layer": KINDS,
+    "layer": ADDABLE,
     "loss": members(LossSpec),
     "optimizer": members(OptimizerSpec),
 }
@@ -108,7 +109,8 @@ class RecipeForm(QScrollArea):
             case "data":
                 return {"data": cast(Spec, recipe.data)}
             case "layer":
-                return {"layer": recipe.layers[self._index]}
+                layer = recipe.layers[self._index]
+                return {"layer": layer.layer if isinstance(layer, Off) else layer}
             case "loss":
                 return {"loss": recipe.loss}
             case "training":
@@ -133,8 +135,10 @@ class RecipeForm(QScrollArea):
             new = msgspec.structs.replace(recipe, **fields)
             key = edit_key("run", recipe, new)
         elif name == "layer":
-            new = replace_layer(recipe, self._index, spec)  # type: ignore[arg-type]
-            key = edit_key(("layer", self._index), recipe.layers[self._index], spec)
+            old = recipe.layers[self._index]
+            off = isinstance(old, Off)
+            new = replace_layer(recipe, self._index, Off(layer=spec) if off else spec)  # type: ignore[arg-type]
+            key = edit_key(("layer", self._index), old.layer if isinstance(old, Off) else old, spec)
         else:
             new = msgspec.structs.replace(recipe, **{name: spec})
             key = edit_key(name, getattr(recipe, name), spec)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from app.consent import Consent
+from app.edit_names import name_of_edit
 from app.link import EngineLink
 from app.live_history import LiveHistory
 from app.widgets.throttle import Throttle
@@ -38,6 +40,18 @@ MANY_PARAMETERS = 200_000  # beyond it a check of every entry is not what one wa
 CANCELLED = "the download was cancelled; the run before goes on, and what has come is kept for the next time"
 CANCELLED_AT_ONCE = "the download was cancelled; what has come is kept, and a restart goes on with it"
 MOST_LOST = 3  # engines lost in a row before no more is asked of a new one
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A place in the history of edits: the recipe, and the number of its run once the engine has told it."""
+
+    recipe: Recipe
+    run: int | None = None
+    fresh: bool = False  # its run begins with weights drawn from the recipe
+
+
+Answered: TypeAlias = tuple[Edited, int, protocol.BrokenChain | None]
 
 
 @dataclass(frozen=True)
@@ -81,17 +95,19 @@ class Session(QObject):
     file_saved = Signal(object)  # SessionSaved, or a sentence in it that says why not
     file_not_opened = Signal(object)  # NotOpened; the sentence was said
     file_opened = Signal(object)  # SessionOpened: what it holds of the app; a network is built next
+    broken_changed = Signal(object)  # BrokenChain: the recipe edited now is a draft; None: it is whole
     fetching_changed = Signal(object)  # Fetching: how far the download is; None: nothing is being fetched
 
     def __init__(self, link: EngineLink, recipe: Recipe, consent: Consent | None = None) -> None:
         super().__init__()
         self._link = link
         self.consent = consent or Consent()
-        self._recipes = [recipe]  # undo is a list of recipes with a cursor
+        self._edits = [Edited(recipe)]  # undo is a list of recipes with a cursor
         self._cursor = 0
         self._edit_key: object = None
         self._playing_back = False
-        self._accepted = (recipe, 0)  # the recipe the engine trains by, and the cursor then
+        self.broken: protocol.BrokenChain | None = None  # why the engine does not train by the recipe edited now
+        self._answered: Answered = (self._edits[0], 0, None)  # what it last answered, and the cursor then
         self._lost_in_a_row = 0  # engines that ended before a network stood
         self._state: State | None = None
         self._saves: list[protocol.SaveSession] = []  # that the engine has not answered yet
@@ -139,19 +155,25 @@ class Session(QObject):
     @property
     def recipe(self) -> Recipe:
         """The recipe as it is edited now."""
-        return self._recipes[self._cursor]
+        return self._edits[self._cursor].recipe
 
-    def use(self, recipe: Recipe, key: object = None) -> None:
-        """Go on with this recipe; edits in a row with the same `key` (a number being typed) are one for undo."""
-        if recipe == self.recipe or not self._may_run(recipe):
+    def use(self, recipe: Recipe, key: object = None, *, run: int | None = None, fresh: bool = False) -> None:
+        """Go on with this recipe; edits in a row with the same `key` (a number being typed) are one for undo.
+
+        Weights that fit go on, but `fresh`: all are drawn from the recipe. `run`: the number of a run to go back to.
+        """
+        network = self.network
+        another = network is not None and ((fresh and network.kept) or run not in (None, network.run))
+        if (recipe == self.recipe and not another) or not self._may_run(recipe):
             return
-        if key is None or key != self._edit_key or self._cursor == self._accepted[1] == 0:
-            del self._recipes[self._cursor + 1 :]
-            self._recipes.append(recipe)
-            del self._recipes[:-MOST_UNDO]
-            self._cursor = len(self._recipes) - 1
+        edited = Edited(recipe, run, fresh)
+        if key is None or key != self._edit_key or self._cursor == self._answered[1] == 0:
+            del self._edits[self._cursor + 1 :]
+            self._edits.append(edited)
+            del self._edits[:-MOST_UNDO]
+            self._cursor = len(self._edits) - 1
         else:
-            self._recipes[self._cursor] = recipe
+            self._edits[self._cursor] = edited
         self._edit_key = key
         self._send_recipe()
 
@@ -161,7 +183,20 @@ class Session(QObject):
 
     def can_redo(self) -> bool:
         """Whether there is an edit to make again."""
-        return self._cursor < len(self._recipes) - 1
+        return self._cursor < len(self._edits) - 1
+
+    @property
+    def undo_name(self) -> str:
+        """The edit that undo takes back, such as "remove ReLU 2"; "" where there is none."""
+        return self._name_between(self._cursor - 1) if self.can_undo() else ""
+
+    @property
+    def redo_name(self) -> str:
+        """The edit that redo makes again; "" where there is none."""
+        return self._name_between(self._cursor) if self.can_redo() else ""
+
+    def _name_between(self, at: int) -> str:
+        return name_of_edit(self._edits[at].recipe, self._edits[at + 1].recipe)
 
     def undo(self) -> None:
         """Take the last edit back."""
@@ -173,13 +208,14 @@ class Session(QObject):
 
     def _move_cursor(self, by: int) -> None:
         to = self._cursor + by
-        if 0 <= to < len(self._recipes) and self._may_run(self._recipes[to]):
+        if 0 <= to < len(self._edits) and self._may_run(self._edits[to].recipe):
             self._cursor = to
             self._edit_key = None
             self._send_recipe()
 
     def _send_recipe(self) -> None:
-        self._link.send(protocol.Use(self.recipe))
+        edited = self._edits[self._cursor]
+        self._link.send(protocol.Use(edited.recipe, run=edited.run, fresh=edited.fresh))
         self.recipe_changed.emit(self.recipe)
 
     def _may_run(self, recipe: Recipe) -> bool:
@@ -315,7 +351,7 @@ class Session(QObject):
         """Go on with another fork: at the present step, or at `step`. That of another run brings its recipe back."""
         info = next((f for f in self.paths.forks if f.number == fork), None) if self.paths is not None else None
         if info is not None and self.network is not None and info.run != self.network.run:
-            self.use(self._runs[info.run].recipe)
+            self.use(self._runs[info.run].recipe, run=info.run)
         self._link.send(protocol.Switch(fork, step))
 
     def rename_fork(self, fork: int, name: str) -> None:
@@ -533,7 +569,7 @@ class Session(QObject):
             nothing = f"{Path(path).name} is not saved, since no network stands yet; wait until one is built"
             self.file_saved.emit(protocol.SessionSaved(path, nothing, auto=auto))
             return
-        view = View(tuple(self._recipes), self._cursor, layout, auto, own_file)
+        view = View(tuple(edited.recipe for edited in self._edits), self._cursor, layout, auto, own_file)
         self._saves.append(protocol.SaveSession(path, view, auto))
         self._link.send(self._saves[-1])
 
@@ -569,9 +605,10 @@ class Session(QObject):
         self._forget_check()
         view = event.view
         known = view.cursor < len(view.recipes) and view.recipes[view.cursor] == event.recipe
-        self._recipes = list(view.recipes) if known else [event.recipe]
+        self._edits = [Edited(recipe) for recipe in view.recipes] if known else [Edited(event.recipe)]
         self._cursor = view.cursor if known else 0
-        self._edit_key, self._state, self._accepted = None, None, (event.recipe, self._cursor)
+        self._edit_key, self._state, self._answered = None, None, (self._edits[self._cursor], self._cursor, None)
+        self._set_broken(None)
         self.comparing = None
         self._forget_live(0)
         self.file_opened.emit(event)
@@ -614,11 +651,15 @@ class Session(QObject):
         self._new_engine = True
         if self.most_threads is not None:
             self._link.send(protocol.SetThreads(self.most_threads))
+        self._edits = [replace(edited, run=None) for edited in self._edits]  # it knows of no run
         if self._lost_in_a_row > 1:
             self._take_back("the engine ends whenever it builds this network; this is the last one that stood")
         wanted = self._lost_in_a_row <= MOST_LOST and self._link.first_recipe != self.recipe
         if wanted and self._may_run(self.recipe):  # a file may have changed while the engine was gone
-            self._link.send(protocol.Use(self.recipe, self._state_to_go_on_from()))
+            standing = self.network.recipe if self.network is not None and self.broken is not None else self.recipe
+            self._link.send(protocol.Use(standing, self._state_to_go_on_from(standing)))
+            if standing != self.recipe:  # a draft, which only asks where it breaks
+                self._link.send(protocol.Use(self.recipe))
         self._send_watch()
         if self.live_every != 0:
             self._link.send(protocol.CheckLive(self.live_every))
@@ -627,13 +668,12 @@ class Session(QObject):
         if self.breaks:
             self._link.send(protocol.KeepBreaks(self.breaks))
 
-    def _state_to_go_on_from(self) -> State | None:
+    def _state_to_go_on_from(self, recipe: Recipe) -> State | None:
         """The state last saved, unless the network was edited since."""
         state = self._state
-        return state if state is not None and only_live_fields_differ(state.recipe, self.recipe) else None
+        return state if state is not None and only_live_fields_differ(state.recipe, recipe) else None
 
     def _on_built(self, event: Built) -> None:
-        self._accepted = (event.recipe, self._cursor)
         self._lost_in_a_row = 0
         self.network = event
         self.frame = None
@@ -646,10 +686,13 @@ class Session(QObject):
                 history.begin_as(self.history, event.step)
             self.histories, self.paths, self._runs = {event.fork: history}, None, {}
         self._new_engine, self.compared = False, None
+        if event.kept is not None and event.run not in self._runs:
+            self.said.emit(kept_sentence(*event.kept), False)
         self._runs[event.run] = event
         self.fork = event.fork
         self.histories.setdefault(event.fork, Timeline(event.columns))
         self._forget_live(event.step)
+        self._accept(event.recipe, event.run)
         self.check_mode = proposed_mode(event, self.check_mode)
         if self.selection is None or self.selection.address not in event.tensors:
             first = next((a for a in event.tensors if a.endswith(".W")), "data.x")
@@ -660,24 +703,43 @@ class Session(QObject):
         self.selected.emit(self.selection)
 
     def _on_adopted(self, event: protocol.Adopted) -> None:
-        self._accepted = (event.recipe, self._cursor)
         if self.network is not None:
+            self._accept(event.recipe, self.network.run)
             live = {name: getattr(event, name) for name in event.__struct_fields__}
             self.network = msgspec.structs.replace(self.network, **live)
             self.adopted.emit(self.network)
 
+    def _accept(self, recipe: Recipe, run: int) -> None:
+        """The engine trains by this recipe, in the run of this number."""
+        if recipe == self.recipe:
+            self._edits[self._cursor] = replace(self._edits[self._cursor], run=run)
+        self._answered = (Edited(recipe, run), self._cursor, None)
+        self._set_broken(None)
+
+    def _set_broken(self, broken: protocol.BrokenChain | None) -> None:
+        if broken is not None or self.broken is not None:
+            self.broken = broken
+            self.broken_changed.emit(broken)
+
     def _on_refused(self, event: protocol.Refused) -> None:
-        """The edit cannot be."""
-        self._take_back(event.sentence)
+        """The edit cannot be; one whose layers do not follow each other stays as a draft."""
+        if event.broken is None:
+            self._take_back(event.sentence)
+        elif event.broken.recipe == self.recipe:
+            self._answered = (self._edits[self._cursor], self._cursor, event.broken)
+            self._set_broken(event.broken)
+            meanwhile = "; until then the run before goes on" if self.network is not None else ""
+            self.said.emit(event.sentence + meanwhile, True)
 
     def _take_back(self, sentence: str, *, wrong: bool = True) -> None:
-        """Go back to the recipe that the engine last accepted, and say why."""
-        recipe, cursor = self._accepted
-        self._recipes[cursor:] = [recipe]
+        """Go back to the recipe that the engine last answered, a draft perhaps, and say why."""
+        edited, cursor, broken = self._answered
+        self._edits[cursor:] = [edited]
         self._cursor = cursor
         self._edit_key = None
         self.said.emit(sentence, wrong)
-        self.recipe_changed.emit(recipe)
+        self._set_broken(broken)
+        self.recipe_changed.emit(edited.recipe)
 
     def _on_failed(self, event: protocol.Failed) -> None:
         """Whatever was asked for last did not work out."""
@@ -774,3 +836,8 @@ def proposed_mode(network: Built, mode: Mode) -> Mode:
     """How to check a network: a sample where every entry would take long."""
     count = sum(layer.parameter_count for layer in network.layers)
     return "sampled" if mode == "full" and count > MANY_PARAMETERS else mode
+
+
+def kept_sentence(kept: int, of: int) -> str:
+    """What is said where a changed network goes on with weights of the one before."""
+    return f"kept {kept} of {of} layers; Restart with new weights draws them all anew"

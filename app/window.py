@@ -392,13 +392,21 @@ class Window(QMainWindow):
     def _follow_recipe(self) -> None:
         recipe = self.session.recipe
         self._show_title()
-        self.commands["undo"].setEnabled(self.session.can_undo())
-        self.commands["redo"].setEnabled(self.session.can_redo())
+        self._name_undo("undo", self.session.can_undo(), self.session.undo_name)
+        self._name_undo("redo", self.session.can_redo(), self.session.redo_name)
         network = self.session.network
         if network is not None:
             count = sum(layer.parameter_count for layer in network.layers)
             data = f"{network.data.training:,} samples to train, {network.data.validation:,} to validate"
-            self.facts.setText(f"{data}  ·  {count:,} parameters  ·  {recipe.dtype}")
+            kept = "  ·  began with kept weights" if network.kept is not None else ""
+            self.facts.setText(f"{data}  ·  {count:,} parameters  ·  {recipe.dtype}{kept}")
+
+    def _name_undo(self, name: str, possible: bool, edit: str) -> None:
+        """Undo or redo says which edit it is about."""
+        command, made = ACTIONS[name], self.commands[name]
+        made.setEnabled(possible)
+        made.setText(f"{command.text}: {edit.replace('&', '&&')}" if edit else command.text)
+        made.setToolTip(f"{command.text.replace('&', '')}: {edit}  ({command.keys[0]})" if edit else command.tip)
 
     def _refresh_icons(self) -> None:
         look = theme.current()

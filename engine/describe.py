@@ -7,6 +7,8 @@ from dataclasses import replace
 from engine import protocol
 from engine.boundary import extent, is_plane
 from engine.explain import sources_of
+from engine.layers import LayerSpec, Parameter
+from engine.layers.base import Shape
 from engine.protocol import DataInfo, LayerInfo
 from engine.run import Run
 
@@ -14,19 +16,26 @@ from engine.run import Run
 def describe_live(run: Run) -> protocol.Adopted:
     """The event that tells of live fields that changed: all that is said of the network and hangs on them."""
     trainer, recipe = run.trainer, run.trainer.recipe
-    network, layers = trainer.network, []
-    for i, spec in enumerate(recipe.layers):
-        parameters = {slot.role: slot.parameter.shape for slot in network.slots_of(i)}
-        count = sum(slot.parameter.size for slot in network.slots_of(i))
-        title, caption = spec.label(), spec.caption(network.shapes[i])
-        into, out, costs = network.shapes[i], network.shapes[i + 1], spec.multiply_adds(network.shapes[i])
-        layers.append(LayerInfo(spec.kind(), title, caption, into, out, parameters, count, spec.formulas, costs))
+    network = trainer.network
+    layers = [
+        layer_info(spec, network.shapes[i], network.shapes[i + 1], {s.role: s.parameter for s in network.slots_of(i)})
+        for i, spec in enumerate(recipe.layers)
+    ]
     return protocol.Adopted(
         recipe=recipe,
         layers=tuple(layers),
         tensors=trainer.tensor_infos,
         loss_formulas=recipe.loss.formulas,
         update_formula=recipe.optimizer.formulas.get("update", ""),
+    )
+
+
+def layer_info(spec: LayerSpec, into: Shape, out: Shape, parameters: dict[str, Parameter]) -> LayerInfo:
+    """What the screen says of one layer."""
+    shapes = {role: parameter.shape for role, parameter in parameters.items()}
+    count = sum(parameter.size for parameter in parameters.values())
+    return LayerInfo(
+        spec.kind(), spec.label(), spec.caption(into), into, out, shapes, count, spec.formulas, spec.multiply_adds(into)
     )
 
 
@@ -65,5 +74,6 @@ def describe(run: Run) -> protocol.Built:
         update_formula=live.update_formula,
         batches=trainer.batches,
         step=trainer.step_count,
+        kept=run.kept,
         sources=tuple(sources_of(trainer, phase) for phase in trainer.all_phases),
     )

@@ -21,6 +21,7 @@ import msgspec
 import numpy as np
 
 from engine import protocol
+from engine.chain import refusal
 from engine.checks import Checks
 from engine.datasets.background import BackgroundFetch
 from engine.describe import describe, describe_live
@@ -30,7 +31,7 @@ from engine.kept_runs import KeptRuns
 from engine.keyframes import DEFAULT_BUDGET
 from engine.opened_run import notice, restore
 from engine.protocol import WatchItem
-from engine.recipe import Recipe, validated
+from engine.recipe import Recipe, only_live_fields_differ, validated
 from engine.run import Run
 from engine.saving import Saver, send_rows, unallowed
 from engine.session_archive import Archive
@@ -199,7 +200,7 @@ class Host:
         try:
             work()
         except RecipeError as error:
-            self._send(protocol.Refused(str(error)))
+            self._send(refusal(error))
         except RunError as error:
             self._fail(str(error))
         except SubjectError as error:
@@ -232,7 +233,7 @@ class Host:
         except RecipeError:
             self._drop_fetch()  # the app goes back behind the recipe that waits
             raise
-        if self._run is not None and command.state is None and self._run.adopt(recipe):
+        if self._may_adopt(command) and self._run is not None and self._run.adopt(recipe):
             self._drop_fetch()
             self._send(describe_live(self._run))
             self._travel.tell()  # in the past it made a fork
@@ -243,25 +244,34 @@ class Host:
             if recipe.data.must_fetch():
                 self._fetch, self._waiting = BackgroundFetch(recipe.data), command
             else:
-                self._build(recipe, command.state)
+                self._build(recipe, command)
 
-    def _build(self, recipe: Recipe, state: State | None) -> None:
+    def _may_adopt(self, command: protocol.Use) -> bool:
+        """Whether the present run is the one that is to go on, should the recipe allow it."""
+        run = self._run
+        if run is None or command.state is not None or (command.fresh and run.kept):
+            return False
+        wanted = self._runs.by_number.get(-1 if command.run is None else command.run, run)
+        return wanted is run or not only_live_fields_differ(wanted.trainer.recipe, command.recipe)
+
+    def _build(self, recipe: Recipe, command: protocol.Use) -> None:
         """A new run in place of the one before, which stays where this cannot be built; or one that was left."""
         self._be_busy(BUILD_WITHIN)
-        left = None if state is not None else self._runs.of(recipe)
+        state = command.state
+        left = None if state is not None else self._runs.of(recipe, command.run, drawn=command.fresh)
         if left is not None:
             left.adopt(recipe)
             self._open(left)
             return
         try:
-            run = self._make_run(recipe, state)
+            run = self._make_run(recipe, state, None if command.fresh or state is not None else self._run)
         except MemoryError:
             raise RecipeError(
                 "there is not enough memory for this network; make it, its data or the mini-batch smaller"
             ) from None
         self._open(run)
 
-    def _make_run(self, recipe: Recipe, state: State | None = None) -> Run:
+    def _make_run(self, recipe: Recipe, state: State | None = None, after: Run | None = None) -> Run:
         """A run with everything recorded."""
         run = Run(
             recipe,
@@ -270,6 +280,7 @@ class Host:
             health=True,
             name=self._runs.next_name(),
             most_threads=self._most_threads,
+            after=after,
         )
         run.recorder.pulse = self._pulse
         return run
@@ -488,7 +499,7 @@ class Host:
         if archive.recipe.data.must_fetch():
             self._fetch, self._waiting = BackgroundFetch(archive.recipe.data), command
             return
-        run = restore(archive, self._budget)
+        run = restore(archive, self._budget, self._most_threads)
         run.recorder.pulse = self._pulse
         said = notice(archive, run)
         self._send(protocol.SessionOpened(command.path, archive.manifest.view, run.trainer.recipe, said))
@@ -521,7 +532,7 @@ class Host:
         if isinstance(command, protocol.OpenSession):
             self._on_opensession(command)
             return
-        self._build(validated(command.recipe), command.state)
+        self._build(validated(command.recipe), command)
 
     def _drop_fetch(self, *, cancelled: bool = False) -> None:
         """Give a running download up."""

@@ -10,7 +10,7 @@ import numpy as np
 from engine.recipe import Recipe, only_live_fields_differ
 from engine.run import MAIN, Run
 
-MOST = 8  # runs
+MOST = 24  # runs
 
 
 class KeptRuns:
@@ -39,7 +39,9 @@ class KeptRuns:
         self.by_number.clear()
 
     def add(self, run: Run, budget: int) -> None:
-        """Another run, which is the present one; those left longest ago make room for the others."""
+        """Another run, which is the present one; those that were never trained make room for the others, then
+        those left longest ago.
+        """
         if run in self.by_number.values():
             number = self.number(run)
             self.by_number[number] = self.by_number.pop(number)  # the last used is the last
@@ -47,7 +49,9 @@ class KeptRuns:
             self.by_number[self._made] = run
             self._made += 1
         left, size = [n for n, known in self.by_number.items() if known is not run], 0
-        for place, number in enumerate(reversed(left)):
+        dear = [n for n in left if not self.by_number[n].can_be_made_again]
+        order = [n for n in left if n not in dear] + dear
+        for place, number in enumerate(reversed(order)):
             size += footprint(self.by_number[number])
             if place >= MOST or size > budget:
                 del self.by_number[number]
@@ -56,9 +60,16 @@ class KeptRuns:
         """Forget a run."""
         del self.by_number[self.number(run)]
 
-    def of(self, recipe: Recipe) -> Run | None:
-        """The run of a recipe, of those that differ from it in live fields only the one used last."""
+    def of(self, recipe: Recipe, number: int | None = None, *, drawn: bool = False) -> Run | None:
+        """The run of a recipe, of those that differ from it in live fields only the one used last.
+
+        `number`: this one, if it is still there; `drawn`: only one whose first weights were drawn from its recipe.
+        """
         found = [run for run in self if only_live_fields_differ(run.trainer.recipe, recipe)]
+        wanted = self.by_number.get(-1 if number is None else number)
+        if wanted in found:
+            return wanted
+        found = [run for run in found if not (drawn and run.kept)]
         same = [run for run in found if run.trainer.recipe == recipe]
         return (same or found)[-1] if found else None
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.datasets import Samples
 from engine.layers import Layer, ShapeError, shape_text
 from engine.layers.base import Array, Parameter, Shape
 from engine.losses import Loss
@@ -20,6 +19,20 @@ ALIGN = 16  # entries; each tensor starts at a multiple of it
 INIT, SHUFFLE, DATA = 0, 1, 2  # purposes of the recipe's random streams
 
 
+class ChainError(RecipeError):
+    """Layers that cannot follow each other: `at` is the one that does not fit, `shapes` what enters each up to it.
+
+    `outputs`: it is the last, and what it gives does not fit the loss or the `classes`.
+    """
+
+    def __init__(
+        self, sentence: str, recipe: Recipe, shapes: list[Shape], *, outputs: bool = False, classes: int = 0
+    ) -> None:
+        super().__init__(sentence)
+        self.recipe, self.shapes, self.outputs, self.classes = recipe, shapes, outputs, classes
+        self.at = len(shapes) - 1 - outputs
+
+
 def random_stream(seed: int, *purpose: int) -> np.random.Generator:
     """The random stream for one purpose; streams never touch each other."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=purpose)))
@@ -28,7 +41,7 @@ def random_stream(seed: int, *purpose: int) -> np.random.Generator:
 def shape_chain(recipe: Recipe, shape: Shape) -> list[Shape]:
     """The shape of a sample before each layer and after the last.
 
-    Raises RecipeError: the layer, the shape it gets, the shape it wants and the cure.
+    Raises ChainError: the layer, the shape it gets, the shape it wants and the cure.
     """
     shapes = [shape]
     for index, spec in enumerate(recipe.layers):
@@ -36,24 +49,32 @@ def shape_chain(recipe: Recipe, shape: Shape) -> list[Shape]:
             shapes.append(spec.output_shape(shapes[-1]))
         except ShapeError as error:
             giver = "the data" if index == 0 else f"layers[{index - 1}] ({recipe.layers[index - 1].kind()})"
-            raise RecipeError(f"layers[{index}] ({spec.kind()}) {error.problem} from {giver}; {error.cure}") from None
+            sentence = f"layers[{index}] ({spec.kind()}) {error.problem} from {giver}; {error.cure}"
+            raise ChainError(sentence, recipe, shapes) from None
     return shapes
 
 
-def check_outputs(recipe: Recipe, outputs: Shape, samples: Samples) -> None:
-    """Raise RecipeError where the last layer's outputs do not fit the loss or the classes."""
-    last, kind = len(recipe.layers) - 1, recipe.layers[-1].kind()
-    classes = len(samples.classes)
+def check_outputs(recipe: Recipe, shapes: list[Shape], classes: int) -> None:
+    """Raise ChainError where the last layer's outputs do not fit the loss or the classes."""
+    last, kind, outputs = len(recipe.layers) - 1, recipe.layers[-1].kind(), shapes[-1]
     if len(outputs) != 1:
-        raise RecipeError(
+        raise ChainError(
             f"layers[{last}] ({kind}) gives {shape_text(outputs)} arrays, but the loss takes vectors; "
-            f"end with a flatten and a dense layer of {max(classes, 1)} units"
+            f"end with a flatten and a dense layer of {max(classes, 1)} units",
+            recipe,
+            shapes,
+            outputs=True,
+            classes=classes,
         )
     two_in_one = outputs[0] == 1 and classes == 2 and not recipe.loss.needs_classes
     if outputs[0] < classes and not two_in_one:
-        raise RecipeError(
+        raise ChainError(
             f"layers[{last}] ({kind}) gives {outputs[0]} outputs, but the data has {classes} classes; "
-            f"set the units of the last dense layer to {classes}"
+            f"set the units of the last dense layer to {classes}",
+            recipe,
+            shapes,
+            outputs=True,
+            classes=classes,
         )
 
 

@@ -27,7 +27,7 @@ MOST_WORK = 2e10  # multiply-adds that may be computed again to show the whole p
 MOST_STEPS = 2000  # as many of them as that
 
 
-def restore(archive: Archive, budget: int) -> Run:
+def restore(archive: Archive, budget: int, most_threads: int | None = None) -> Run:
     """The run of a session file, where it stood. Nothing that was there before is touched.
 
     Raises SessionFileError or RecipeError: one sentence.
@@ -35,7 +35,7 @@ def restore(archive: Archive, budget: int) -> Run:
     with archive.explained():
         manifest, recipes = archive.manifest, _recipes(archive)
         _check_sizes(archive)
-        run = Run(recipes[0], budget=budget, health=True, name=manifest.run)
+        run = Run(recipes[0], budget=budget, health=True, name=manifest.run, most_threads=most_threads)
         if run.recorder.first.values.size != manifest.size:
             raise SessionFileError(f"its data have another shape than those that are read now; {DAMAGED}")
         first = Keyframe.of(0, recipes[0], 0, _read_states(archive, "first.npy", 1)[0])
@@ -44,7 +44,7 @@ def restore(archive: Archive, budget: int) -> Run:
             forks.append(_fork(archive, number, forks, run, recipes))
         if len({fork.name for fork in forks}) < len(forks) or manifest.path >= len(forks):
             raise SessionFileError(DAMAGED)
-        path = forks[manifest.path]
+        path, run.kept = forks[manifest.path], manifest.kept
         run.recorder.take_over(first, forks, path)
         for found in manifest.breakpoints:
             run.breakpoints.keep(found)

@@ -39,10 +39,16 @@ class BreakInfo(msgspec.Struct, frozen=True):
 
 
 class Use(Message, frozen=True):
-    """Train by this recipe: at once where only live fields changed, else from a new start (or from `state`)."""
+    """Train by this recipe: at once where only live fields changed, else from a new start (or from `state`).
+
+    A new start keeps the weights that fit; `fresh`: all are drawn from the recipe. `run` is the number of the run that
+    is wanted back, if it is still there.
+    """
 
     recipe: Recipe
     state: State | None = None
+    run: int | None = None
+    fresh: bool = False
 
 
 class Trust(Message, frozen=True):
@@ -366,6 +372,7 @@ class Built(Message, frozen=True):
     run: int = 0  # its number; a run that was left may come back
     fork: int = 0  # the number of the path it is on
     sources: tuple[tuple[str, ...], ...] = ()  # the tensors that each phase reads, by address
+    kept: tuple[int, int] | None = None  # layers that began with weights of the run before, of how many with weights
 
 
 class Adopted(Message, frozen=True):
@@ -395,10 +402,28 @@ class FetchEnded(Message, frozen=True):
     cancelled: bool = False
 
 
+class Cure(msgspec.Struct, frozen=True):
+    """A change that mends a chain of layers, such as "Insert Flatten": the recipe it leads to."""
+
+    title: str
+    recipe: Recipe
+
+
+class BrokenChain(msgspec.Struct, frozen=True):
+    """Layers that cannot follow each other: what `sentence` says of layer `at`, and the layers that stand before it."""
+
+    recipe: Recipe
+    at: int
+    sentence: str
+    layers: tuple[LayerInfo, ...]
+    cures: tuple[Cure, ...]
+
+
 class Refused(Message, frozen=True):
-    """The recipe cannot be built; the run before it goes on. One sentence."""
+    """The recipe cannot be built; the run before it goes on. One sentence; and where its chain of layers breaks."""
 
     sentence: str
+    broken: BrokenChain | None = None
 
 
 class Failed(Message, frozen=True):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 
 from engine.breakpoints import Breakpoints, Hit
@@ -13,6 +14,7 @@ from engine.conditions import LiveCheck
 from engine.edits import Adopted, Loaded, edit_of
 from engine.forks import Fork
 from engine.frames import Array, Frame, Phase, Position
+from engine.kept_weights import keep_weights, may_keep
 from engine.keyframes import DEFAULT_BUDGET, Keyframe
 from engine.recipe import Recipe, only_live_fields_differ
 from engine.recorder import Recorder
@@ -29,7 +31,8 @@ class Run:
 
     `name` is that of its first path; `hit` is the breakpoint that the last step stopped at; `trouble` a sentence once
     a replay came out otherwise than the first time. `live_check` is asked after each step where a breakpoint waits for
-    it to fail.
+    it to fail. `after` is the run whose weights it begins with as far as they fit, where that has learned anything;
+    `kept` then says how many layers have theirs from it, and of how many.
 
     Raises RecipeError where the recipe cannot be built, RunError where something asked of it cannot be done; then
     nothing has changed.
@@ -44,9 +47,11 @@ class Run:
         health: bool = False,
         name: str = MAIN,
         most_threads: int | None = None,
+        after: Run | None = None,
     ) -> None:
         self.name = name
         self.trainer = Trainer(recipe, most_threads)
+        self.kept = None if after is None else after.hand_over(self.trainer)
         self.recorder = Recorder(self.trainer, budget, health, name)
         self.breakpoints = Breakpoints(self.trainer, health)
         self.hit: Hit | None = None
@@ -56,10 +61,33 @@ class Run:
             self.trainer.restore(state)
             self.recorder.begin(name, Keyframe(self.trainer, 0))
 
+    def hand_over(self, to: Trainer) -> tuple[int, int] | None:
+        """Give another trainer all weights that fit; None, and nothing done, where they are those of its recipe.
+
+        Where nothing but planted bugs differ, it gets those that this run began with: the two are to be compared.
+        """
+        old, new = self.trainer.recipe, to.recipe
+        network, first = self.trainer.network, self.recorder.first.values
+        learned = self.trainer.step_count > 0 or bool(self.path.changes)
+        only_bugs = msgspec.structs.replace(old, bugs=new.bugs) == new
+        if not may_keep(old, new) or not (self.kept or (learned and not only_bugs)):
+            return None
+        values = (network.parameters, network.buffers)
+        if only_bugs:
+            values = first[: network.parameters.size], first[first.size - network.buffers.size :]
+        return keep_weights(network, to.network, *values)
+
     @property
     def position(self) -> Position:
         """Mini-batch and phase just computed."""
         return self.trainer.position
+
+    @property
+    def can_be_made_again(self) -> bool:
+        """Whether there is nothing in it but what its recipe says: no step, no change, no weights kept."""
+        return (
+            not self.kept and len(self.forks) == 1 and not self.path.changes and self.recorder.tip == self.path.origin
+        )
 
     @property
     def history(self) -> Timeline:

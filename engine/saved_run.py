@@ -74,6 +74,7 @@ def snapshot(run: Run, view: View, room: float = inf) -> Snapshot:
         columns=tuple(recorder.columns),
         forks=tuple(records),
         path=forks.index(recorder.path),
+        kept=run.kept,
         position=recorder.here,
         here=None if here is None else _of_keyframe(here, recipes),
         data=digest(trainer),

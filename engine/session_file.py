@@ -111,6 +111,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     recipes: tuple[Recipe, ...] = ()  # from number 1 on
     forks: Annotated[tuple[ForkRecord, ...], Meta(min_length=1, max_length=MOST_MEMBERS // 3)]
     path: Count  # the fork one is on
+    kept: tuple[Count, Count] | None = None  # how many layers began with weights of another network, of how many
     position: tuple[Count, Annotated[int, Meta(ge=-1)]]
     here: KeyframeRecord | None = None  # what here.npy holds, where there is one
     data: Digest = ""  # a digest of the samples

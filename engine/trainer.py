@@ -62,7 +62,7 @@ class Trainer:
         take_up_own_code(recipe.layers)
         samples = self.samples = recipe.data.load(random_stream(recipe.seed, DATA))
         self.network = Network(recipe, samples.x.shape[1:])
-        check_outputs(recipe, self.network.shapes[-1], samples)
+        check_outputs(recipe, self.network.shapes, len(samples.classes))
         self._load_samples()
         self._check_first_values()
         self.network.initialize()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pytest
-from PySide6.QtCore import QMimeData, QModelIndex, QObject, QPoint, Qt, Signal
-from PySide6.QtGui import QAction, QColor
+from PySide6.QtCore import QItemSelectionModel, QMimeData, QModelIndex, QObject, QPoint, Qt, Signal
+from PySide6.QtGui import QAction, QColor, QDragEnterEvent, QDragMoveEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QSpinBox, QToolButton
 from pytestqt.qtbot import QtBot
 
@@ -15,13 +15,22 @@ from app.panels.network import NetworkPanel
 from app.recipe_cards import TRACE_STEPS, trace
 from app.recipe_edit import default_spec, matched, move_layer
 from app.session import Session
+from app.stacks import STACKS
+from app.widgets.card_delegate import counts_text
+from app.widgets.card_list import CardList
+from app.widgets.card_problem import CardProblem
 from engine import protocol
+from engine.chain import refusal
 from engine.datasets import DataSpec
 from engine.describe import describe
 from engine.frames import Frame, Phase, Position
-from engine.layers import KINDS
+from engine.layers import KINDS, LayerSpec
 from engine.layers.activations import ReLU, Tanh
+from engine.layers.conv import Conv2D
 from engine.layers.dense import Dense
+from engine.layers.off import Off
+from engine.layers.reshape import Flatten, Reshape
+from engine.layers.residual import Residual
 from engine.recipe import Recipe
 from engine.run import Run
 from engine.spec import RecipeError, members
@@ -36,6 +45,7 @@ class LinkStub(QObject):
     def __init__(self) -> None:
         super().__init__()
         self.sent: list[protocol.Command] = []
+        self.built = 0
 
     def send(self, command: protocol.Command) -> None:
         self.sent.append(command)
@@ -44,9 +54,10 @@ class LinkStub(QObject):
         """Answer the last recipe as the engine would."""
         recipe = next(c.recipe for c in reversed(self.sent) if isinstance(c, protocol.Use))
         try:
-            self.received.emit(describe(Run(recipe)))
+            self.built += 1
+            self.received.emit(msgspec.structs.replace(describe(Run(recipe)), run=self.built, fork=self.built))
         except RecipeError as error:
-            self.received.emit(protocol.Refused(str(error)))
+            self.received.emit(refusal(error))
 
 
 @pytest.fixture
@@ -103,7 +114,8 @@ def test_the_cards_say_title_sizes_and_parameter_count(panel: NetworkPanel) -> N
         *("softmax cross-entropy", "SGD · lr 0.1 · batch 32"),
     ]
     assert [c.count for c in cards if c.count] == [2080, 528, 170]
-    assert cards[1].text == "0 Dense 64 → 32, 2,080 parameters"
+    assert counts_text(cards[1]) == "2,080 · 2.0k ×+"
+    assert cards[1].text == "0 Dense 64 → 32, 2,080 parameters, 2,048 multiply-adds a sample"
     assert cards[1].tip.endswith("64 → 32\n2,080 parameters: W 64×32, b 32\n2,048 multiply-adds a sample")
 
 
@@ -185,11 +197,30 @@ def test_a_layer_can_be_added_at_either_end(panel: NetworkPanel, place: str, at:
     assert panel.session.recipe.layers[at] == Tanh()
 
 
-def test_the_add_menu_offers_every_layer_kind_with_its_meaning(panel: NetworkPanel) -> None:
-    offered = {a.text(): a.toolTip() for a in panel.buttons.menu.actions() if a.isEnabled()}
-    assert set(offered) == {kind.title() for kind in KINDS}
+def test_the_add_menu_offers_every_layer_kind_and_stack_with_its_meaning(panel: NetworkPanel) -> None:
+    offered = {a.text(): a.toolTip() for a in panel.buttons.menu.found()}
+    assert set(offered) == {kind.title() for kind in KINDS if kind is not Off} | set(STACKS)
     assert offered["ReLU"] == "y = max(z, 0)."
     assert [a.text() for a in panel.buttons.menu.actions() if not a.isEnabled()][:2] == ["LINEAR", "CONVOLUTION"]
+
+
+@pytest.mark.qt_log_ignore("grabbing the keyboard")
+def test_typing_in_the_add_menu_searches_names_families_and_meanings(panel: NetworkPanel, qtbot: QtBot) -> None:
+    menu = panel.buttons.menu
+    menu.popup(QPoint(0, 0))
+    for typed, wanted in (
+        ("pool", {"MaxPool2D", "AvgPool2D", "GlobalAvgPool"}),
+        ("qqq", set()),
+        ("softpl", {"Softplus"}),
+    ):
+        qtbot.keyClicks(menu, typed)
+        assert {a.text() for a in menu.found()} == wanted
+        assert menu.field.text() == typed
+        if typed != "softpl":
+            qtbot.keyClick(menu, Qt.Key.Key_Delete)
+    choose(panel, "layer", 0)
+    qtbot.keyClick(menu, Qt.Key.Key_Return)
+    assert kinds(panel.session)[1] == "softplus"
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *members(DataSpec)])
@@ -241,7 +272,10 @@ def test_ctrl_d_duplicates_the_chosen_layer(panel: NetworkPanel, qtbot: QtBot) -
 
 def test_every_button_is_named_and_tells_its_key(panel: NetworkPanel) -> None:
     buttons = {b.accessibleName(): b.toolTip() for b in panel.findChildren(QToolButton)}
-    assert set(buttons) == {"Add layer", "Remove layer", "Move layer up", "Move layer down", "Duplicate layer"}
+    assert set(buttons) == {
+        *("Add layer", "Remove layer", "Move layer up", "Move layer down", "Duplicate layer"),
+        "Switch layer off or on",
+    }
     for name, key in (("Remove layer", "Del"), ("Move layer up", "Alt+Up"), ("Duplicate layer", "Ctrl+D")):
         assert key in buttons[name]
 
@@ -349,29 +383,149 @@ def test_edits_of_two_layers_are_two_undo_steps(panel: NetworkPanel, stub: LinkS
 def test_a_refused_edit_goes_back_and_says_why_below_the_form(
     panel: NetworkPanel, stub: LinkStub, qtbot: QtBot, digits: Recipe
 ) -> None:
-    choose(panel, "layer", 4)
-    type_units(panel, qtbot, "3")
+    choose(panel, "training")
+    panel._use(msgspec.structs.replace(digits, batch_size=2000))
     stub.answer()
     assert panel.session.recipe == digits
-    assert units_box(panel).value() == 10
-    assert panel.cards.cards[5].caption == "16 → 10"
-    assert "10 classes" in panel.form.problem.text()
+    assert "1438 training samples" in panel.form.problem.text()
     assert panel.form.problem.isVisible()
-    type_units(panel, qtbot, "12")
+    panel._use(msgspec.structs.replace(digits, batch_size=64))
     assert not panel.form.problem.isVisible()
 
 
-def test_a_refused_removal_brings_the_card_back_chosen(panel: NetworkPanel, stub: LinkStub, qtbot: QtBot) -> None:
-    narrow = (Dense(units=8), ReLU(), Dense(units=10))
-    panel.session.use(msgspec.structs.replace(panel.session.recipe, layers=narrow))
+def problem(panel: NetworkPanel) -> CardProblem:
+    """What stands on the card where the chain breaks."""
+    return next(p for p in panel.list.findChildren(CardProblem) if p.isVisible())
+
+
+def test_a_chain_that_breaks_stays_as_a_draft_and_its_card_offers_the_cure(
+    panel: NetworkPanel, stub: LinkStub, qtbot: QtBot
+) -> None:
+    choose(panel, "layer", 4)
+    type_units(panel, qtbot, "3")
     stub.answer()
-    choose(panel, "layer", 2)
-    qtbot.keyClick(panel.list, Qt.Key.Key_Delete)
-    assert len(panel.cards.cards) == 5
+    draft, standing = panel.session.recipe, panel.session.network
+    assert draft.layers[4] == Dense(units=3)
+    assert standing is not None
+    assert standing.recipe != draft
+    assert panel.cards.cards[5].caption == "⚠ does not fit"
+    assert panel.cards.cards[5].count == 16 * 3 + 3
+    assert problem(panel).label.text() == "Gives 3 outputs, but the data has 10 classes."
+    rect = panel.list.visualRect(panel.cards.index(5))
+    assert rect.contains(problem(panel).geometry())
+    qtbot.mouseClick(problem(panel).buttons[0], Qt.MouseButton.LeftButton)
     stub.answer()
-    assert panel.session.recipe.layers == narrow
-    assert (panel.chosen().title, panel.chosen().index) == ("Dense", 2)
-    assert "classes" in panel.form.problem.text()
+    assert panel.session.recipe.layers[4] == Dense(units=10)
+    assert panel.session.broken is None
+    assert not any(p.isVisible() for p in panel.list.findChildren(CardProblem))
+    panel.session.undo()  # to the same recipe as at first: the cure undid the draft
+    stub.answer()
+    assert panel.session.recipe == draft
+    assert problem(panel).buttons[0].text() == "Set units to 10"
+
+
+@pytest.mark.parametrize(
+    ("layers", "at", "cure"),
+    [
+        ((Conv2D(filters=2), Flatten(), Dense(units=10)), 0, "Insert Reshape to 1×8×8"),
+        ((Reshape(shape=(1, 8, 8)), Conv2D(filters=2), Dense(units=10)), 2, "Insert Flatten"),
+        ((Residual(layers=(Dense(units=10),)),), 0, "Turn projection on"),
+        ((Dense(units=32), ReLU()), None, ""),
+        ((Reshape(shape=(5, 5)), Flatten(), Dense(units=10)), 0, "Set shape to 64"),
+        ((Reshape(shape=(1, 8, 8)), Conv2D(filters=2)), 1, "Add Flatten and Dense 10"),
+    ],
+)
+def test_the_first_cure_mends_the_chain(
+    panel: NetworkPanel, stub: LinkStub, layers: tuple[LayerSpec, ...], at: int | None, cure: str
+) -> None:
+    panel.session.use(msgspec.structs.replace(panel.session.recipe, layers=layers))
+    stub.answer()
+    broken = panel.session.broken
+    assert (broken.at if broken is not None else None) == at
+    if broken is not None:
+        assert broken.cures[0].title == cure
+        panel._cure(broken, 0)
+        stub.answer()
+        assert panel.session.broken is None
+        assert not panel.form.problem.isVisible()
+
+
+def test_an_edit_refused_for_another_reason_goes_back_to_the_draft(panel: NetworkPanel, stub: LinkStub) -> None:
+    draft = msgspec.structs.replace(panel.session.recipe, layers=(Dense(units=3),))
+    panel.session.use(draft)
+    stub.answer()
+    panel.session.use(msgspec.structs.replace(draft, layers=(Dense(units=10),), batch_size=2000))
+    stub.answer()
+    assert panel.session.recipe == draft
+    assert problem(panel).buttons[0].text() == "Set units to 10"
+    panel.session.undo()
+    stub.answer()
+    assert panel.session.broken is None
+
+
+# --- several at once ------------------------------------------------------------------------------
+
+
+def test_several_layers_are_moved_copied_switched_and_removed_at_once(panel: NetworkPanel, qtbot: QtBot) -> None:
+    def labels() -> list[str]:
+        return [layer.label() for layer in panel.session.recipe.layers]
+
+    panel._choose_layers((0, 1))
+    panel.move_chosen(+1)
+    assert labels() == ["Dense", "Dense", "ReLU", "ReLU", "Dense"]
+    assert panel.chosen_layers() == [1, 2]
+    panel.duplicate_chosen()
+    assert panel.chosen_layers() == [3, 4]
+    qtbot.keyClick(panel.list, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
+    assert labels() == ["Dense", "Dense", "ReLU", "Dense (off)", "ReLU (off)", "ReLU", "Dense"]
+    assert shown_fields(panel) >= {"units"}  # the form is that of the layer itself
+    panel.switch_chosen()
+    assert labels()[3:5] == ["Dense", "ReLU"]
+    panel.wrap_chosen()
+    assert labels() == ["Dense", "Dense", "ReLU", "Residual", "ReLU", "Dense"]
+    panel.unwrap_chosen()
+    panel._choose_layers((3, 4))
+    panel.remove_chosen()
+    assert labels() == ["Dense", "Dense", "ReLU", "ReLU", "Dense"]
+    panel.list.selectAll()
+    assert not panel.buttons.remove.isEnabled()  # one layer stays
+    assert panel.session.undo_name == "remove 2 layers"
+
+
+def test_a_card_dragged_onto_a_block_goes_into_it_and_one_between_cards_there(panel: NetworkPanel) -> None:
+    block = Residual(layers=(Tanh(),))
+    layers = (*panel.session.recipe.layers[:2], block, panel.session.recipe.layers[4])
+    panel.session.use(msgspec.structs.replace(panel.session.recipe, layers=layers))
+    panel._choose_layers((1,))
+    drag(panel.list, 2, 3, 0.5)
+    assert panel.session.recipe.layers == (layers[0], Residual(layers=(Tanh(), ReLU())), layers[3])
+    assert panel.session.undo_name == "drag ReLU 1 into a block"
+    drag(panel.list, 2, 1, 0.1)
+    assert [layer.kind() for layer in panel.session.recipe.layers] == ["residual", "dense", "dense"]
+
+
+def drag(cards: CardList, row: int, to: int, height: float) -> None:
+    """Drag a card with the mouse onto a height, 0 to 1, of another one; without the system's own loop for drags."""
+    only = QItemSelectionModel.SelectionFlag.ClearAndSelect
+    cards.selectionModel().setCurrentIndex(cards.model().index(row, 0), only)
+    carried = cards.model().mimeData([cards.currentIndex()])
+    rect = cards.visualRect(cards.model().index(to, 0))
+    point = QPoint(rect.center().x(), rect.top() + round(height * rect.height()))
+    how = Qt.DropAction.MoveAction, carried, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    enter, move = QDragEnterEvent(point, *how), QDragMoveEvent(point, *how)
+    cards.setState(CardList.State.DraggingState)
+    for event in (enter, move, QDropEvent(point.toPointF(), *how)):
+        {QDragEnterEvent: cards.dragEnterEvent, QDragMoveEvent: cards.dragMoveEvent}.get(type(event), cards.dropEvent)(
+            event
+        )
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_every_stack_fits_the_data_that_stands(panel: NetworkPanel, stub: LinkStub, name: str) -> None:
+    panel.stack(name)
+    stub.answer()
+    assert panel.session.broken is None
+    assert len(panel.session.recipe.layers) >= 5
 
 
 def test_a_failure_that_answers_no_edit_is_not_put_below_the_form(panel: NetworkPanel, stub: LinkStub) -> None:
@@ -502,5 +656,6 @@ def test_a_layer_added_and_one_refused_with_the_real_engine(session: Session, qt
         type_units(panel, qtbot, "2")
     assert said.args is not None
     assert "classes" in said.args[0]
-    assert units_box(panel).value() == 10
-    assert panel.form.problem.text()[1:] == said.args[0][1:]
+    assert units_box(panel).value() == 2
+    assert session.broken is not None
+    assert [cure.title for cure in session.broken.cures] == ["Set units to 10", "Add Dense 10"]

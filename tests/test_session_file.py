@@ -106,6 +106,19 @@ def test_weights_that_came_out_of_a_file_come_back_at_their_place_in_time(tmp_pa
     assert go_on_alike(run, again, 20)
 
 
+def test_a_run_that_began_with_weights_of_another_network_does_so_again(tmp_path: Path) -> None:
+    before = begun(steps=12)
+    wider = msgspec.structs.replace(before.trainer.recipe, batch_size=9)
+    run = Run(wider, health=True, budget=DEFAULT_BUDGET, after=before)
+    run.trainer.needs_input_gradient = True
+    stepped(run, 15)
+    again = opened(save(run, tmp_path / "kept.nabla"))
+    assert again.kept == run.kept is not None
+    for each in (run, again):
+        each.restart()
+    assert go_on_alike(run, again, 10)
+
+
 def test_the_past_forks_changes_and_breakpoints_come_back(tmp_path: Path) -> None:
     run = begun()
     changes = {

@@ -262,6 +262,7 @@ def test_a_live_setting_changed_in_the_past_forks(looking: Session, qtbot: QtBot
 
 def test_the_same_weights_and_another_setting_are_a_fork_at_step_0(looking: Session, qtbot: QtBot) -> None:
     first = looking.history["loss"].copy()
+    looking.seek(0)  # from where nothing has been learned yet, nothing is kept
     looking.use(msgspec.structs.replace(looking.recipe, batch_size=16))
     qtbot.waitUntil(lambda: looking.paths is not None and len(looking.paths.forks) == 2)
     assert looking.paths is not None

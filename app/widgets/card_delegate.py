@@ -6,7 +6,7 @@ from typing import cast
 
 from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QPoint, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPen, QPixmap, QTransform
-from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from app import theme as themes
 from app.theme import Theme
@@ -41,11 +41,16 @@ class CardDelegate(QStyledItemDelegate):
         super().__init__(parent)
         self.compact = False
         self._height = 0
+        self._extra = -1, 0  # the row of the card that has a problem, and the pixels it takes
         self._fonts = _Fonts(QFont())
         self._drawn: dict[object, tuple[QPixmap, QRectF]] = {}
 
-    def choose_density(self, font: QFont, room: int) -> None:
-        """Take two lines if `room` pixels a card allow it, else one, as high as there is room."""
+    def choose_density(self, font: QFont, room: int, extra: tuple[int, int] = (-1, 0)) -> None:
+        """Take two lines if `room` pixels a card allow it, else one, as high as there is room.
+
+        `extra`: the row of a card that has more to show below, and how many pixels of it.
+        """
+        self._extra = extra
         self._fonts = _Fonts(font)
         self._drawn.clear()
         line = self._fonts.line
@@ -53,7 +58,13 @@ class CardDelegate(QStyledItemDelegate):
         self._height = min(max(room, line + 6), line + 18) if self.compact else 2 * line + 10
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
-        return QSize(120, self._height)
+        return QSize(120, self._height + (self._extra[1] if index.row() == self._extra[0] else 0))
+
+    def updateEditorGeometry(
+        self, editor: QWidget, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        """Below what the card says."""
+        editor.setGeometry(option.rect.adjusted(PAD, self._height, -PAD, 0))
 
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
@@ -95,16 +106,18 @@ class CardDelegate(QStyledItemDelegate):
         """Draw a card and return the room for its curve."""
         card, phase, traced, chosen, hovered = look
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        _paint_frame(painter, rect, theme, bool(chosen), bool(hovered))
+        edge = "bad" if card.broken else "forward" if chosen else "muted" if hovered else "line"
+        _paint_frame(painter, rect, theme, edge, bool(chosen))
         if phase:
             _paint_phase(painter, rect, theme, phase)
         paint = _paint_line if self.compact else _paint_two_lines
-        return paint(painter, rect.adjusted(PAD, 0, -PAD, 0), self._fonts, theme, card, traced)
+        told = QRect(rect.left() + PAD, rect.top(), rect.width() - 2 * PAD, min(rect.height(), self._height))
+        return paint(painter, told, self._fonts, theme, card, traced)
 
 
-def _paint_frame(painter: QPainter, rect: QRect, theme: Theme, chosen: bool, hovered: bool) -> None:
+def _paint_frame(painter: QPainter, rect: QRect, theme: Theme, edge: str, chosen: bool) -> None:
     painter.setBrush(theme.color("lit" if chosen else "field"))
-    painter.setPen(QPen(theme.color("forward" if chosen else "muted" if hovered else "line"), 1.5 if chosen else 1))
+    painter.setPen(QPen(theme.color(edge), 1.5 if chosen or edge == "bad" else 1))
     painter.drawRoundedRect(QRectF(rect).adjusted(1, 1, -1, -1), 6, 6)
 
 
@@ -151,7 +164,7 @@ def _paint_head(painter: QPainter, rect: QRect, fonts: _Fonts, theme: Theme, car
         painter.drawText(rect, _MIDDLE, str(card.index))
         used = fonts.index if card.index < 100 else 2 * fonts.index
     painter.setFont(fonts.bold)
-    painter.setPen(theme.color("text"))
+    painter.setPen(theme.color("muted" if card.off else "text"))
     title = fonts.bold_metrics.elidedText(card.title, Qt.TextElideMode.ElideRight, rect.width() - used)
     painter.drawText(rect.adjusted(used, 0, 0, 0), _MIDDLE, title)
     return used + fonts.bold_metrics.horizontalAdvance(title)
@@ -165,14 +178,30 @@ def _paint_caption(painter: QPainter, rect: QRect, fonts: _Fonts, theme: Theme, 
 
 
 def _paint_count(painter: QPainter, rect: QRect, fonts: _Fonts, theme: Theme, card: Card) -> int:
-    """The parameter count at the right; returns the width taken."""
-    if not card.count:
+    """The parameter count and the cost at the right, as far as there is room; returns the width taken."""
+    text = counts_text(card)
+    if fonts.small_metrics.horizontalAdvance(f"{text}  {card.caption}") > rect.width() - fonts.index - 12:
+        text = f"{card.count:,}" if card.count else ""
+    if not text:
         return 0
-    text = f"{card.count:,}"
     painter.setFont(fonts.small)
     painter.setPen(theme.color("disabled" if card.dimmed else "muted"))
     painter.drawText(rect, _MIDDLE_RIGHT, text)
     return fonts.small_metrics.horizontalAdvance(text) + 6
+
+
+def counts_text(card: Card) -> str:
+    """Parameters and multiply-adds a sample, such as "2,080 · 2.0k ×+"."""
+    work = f"{short_count(card.work)} ×+" if card.work else ""
+    return " · ".join(part for part in (f"{card.count:,}" if card.count else "", work) if part)
+
+
+def short_count(count: int) -> str:
+    """A count in three digits or so: 640, 2.0k, 31k, 1.2M."""
+    for unit, name in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= unit:
+            return f"{count / unit:.1f}{name}" if count < 10 * unit else f"{count / unit:,.0f}{name}"
+    return str(count)
 
 
 _MIDDLE = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QSize, Qt
-from PySide6.QtGui import QKeyEvent, QResizeEvent
+from PySide6.QtCore import QEvent, QPersistentModelIndex, QSize, Qt, Signal
+from PySide6.QtGui import QDropEvent, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QListView, QWidget
 
-from app.widgets.card_delegate import CardDelegate
+from app.widgets.card_delegate import PAD, CardDelegate
 from app.widgets.card_model import CardModel
+from app.widgets.card_problem import CardProblem
 
 
 class CardList(QListView):
-    """The list of cards: on two lines each, or on one where they would not all be seen."""
+    """The list of cards: on two lines each, or on one where they would not all be seen. Several can be chosen."""
+
+    dropped = Signal(object, int, bool)  # rows dragged; the row they are dropped before, or onto
 
     def __init__(self, model: CardModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -19,11 +22,15 @@ class CardList(QListView):
         self.setModel(model)
         self.setItemDelegate(self._delegate)
         self.setAccessibleName("Layers")
-        self.setAccessibleDescription("Alt with the arrow keys moves a layer, Delete removes it, Ctrl+D duplicates it")
+        self.setAccessibleDescription(
+            "Alt with the arrow keys moves a layer, Delete removes it, Ctrl+D duplicates it, Ctrl+E switches it off; "
+            "Shift with the arrow keys chooses several"
+        )
+        self.setSelectionMode(QListView.SelectionMode.ExtendedSelection)
+        self._problem: tuple[QPersistentModelIndex, CardProblem] | None = None
         self.setDragDropMode(QListView.DragDropMode.InternalMove)
         self.setDefaultDropAction(Qt.DropAction.MoveAction)
         self.setDropIndicatorShown(True)
-        self.setUniformItemSizes(True)
         self.setSpacing(1)
         self.setMouseTracking(True)
         self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
@@ -54,8 +61,40 @@ class CardList(QListView):
                 return True
         return super().event(event)
 
+    def chosen_rows(self) -> list[int]:
+        """The rows of all cards that are chosen, from top to bottom."""
+        return sorted(index.row() for index in self.selectionModel().selectedIndexes())
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Tell where cards were dropped; the recipe changes, and the cards follow it."""
+        index = self.indexAt(event.position().toPoint())
+        where, place = self.dropIndicatorPosition(), QListView.DropIndicatorPosition
+        row = index.row() if index.isValid() else self.model().rowCount()
+        rows = self.chosen_rows()
+        event.setDropAction(Qt.DropAction.CopyAction)  # so that Qt removes nothing by itself
+        event.accept()
+        self.setState(QListView.State.NoState)
+        self.viewport().update()
+        self.dropped.emit(rows, row + (where == place.BelowItem), where == place.OnItem and index.isValid())
+
+    def show_problem(self, row: int | None, problem: CardProblem | None = None) -> None:
+        """Let something stand below what a card says; None takes it away."""
+        if self._problem is not None:
+            index, old = self._problem
+            self._problem = None
+            if index.isValid():
+                self.setIndexWidget(self.model().index(index.row(), 0), None)  # type: ignore[arg-type]
+            old.hide()
+        if row is not None and problem is not None:
+            self._problem = QPersistentModelIndex(self.model().index(row, 0)), problem
+            self.setIndexWidget(self.model().index(row, 0), problem)
+        self._choose_density()
+
     def _choose_density(self) -> None:
         """Two lines a card where all are seen then, else one line."""
-        rows = max(self.model().rowCount(), 1)
-        self._delegate.choose_density(self.font(), self.viewport().height() // rows - 2 * self.spacing())
+        rows, room = max(self.model().rowCount(), 1), self.viewport().height()
+        row, extra = -1, 0
+        if self._problem is not None and self._problem[0].isValid():
+            row, extra = self._problem[0].row(), self._problem[1].height_for(self.viewport().width() - 2 * PAD - 2)
+        self._delegate.choose_density(self.font(), (room - extra) // rows - 2 * self.spacing(), (row, extra))
         self.scheduleDelayedItemsLayout()

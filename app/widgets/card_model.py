@@ -25,13 +25,18 @@ class Card:
     count: int | None = None  # parameters
     dimmed: bool = False  # sizes are those of the network before the last edit
     tip: str = ""
+    work: int | None = None  # multiply-adds a sample
+    off: bool = False
+    broken: bool = False  # the chain breaks here
+    block: bool = False  # layers can be dropped onto it
 
     @property
     def text(self) -> str:
         """The card in one line, as a screen reader says it."""
         number = f"{self.index} " if self.place == "layer" else ""
         parameters = f", {self.count:,} parameters" if self.count else ""
-        return f"{number}{self.title} {self.caption}{parameters}"
+        work = f", {self.work:,} multiply-adds a sample" if self.work else ""
+        return f"{number}{self.title} {self.caption}{parameters}{work}"
 
 
 class CardModel(QAbstractListModel):
@@ -117,10 +122,12 @@ class CardModel(QAbstractListModel):
 
     def flags(self, index: Index) -> Qt.ItemFlag:
         if not index.isValid():
-            return Qt.ItemFlag.ItemIsDropEnabled  # exactly this: one drops between cards, never onto one
+            return Qt.ItemFlag.ItemIsDropEnabled  # exactly this: one drops between cards
         flags = Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemNeverHasChildren
-        layer = self._cards[index.row()].place == "layer"
-        return flags | Qt.ItemFlag.ItemIsDragEnabled if layer else flags
+        card = self._cards[index.row()]
+        if card.block:
+            flags |= Qt.ItemFlag.ItemIsDropEnabled
+        return flags | Qt.ItemFlag.ItemIsDragEnabled if card.place == "layer" else flags
 
     def supportedDropActions(self) -> Qt.DropAction:
         return Qt.DropAction.MoveAction

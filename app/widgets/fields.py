@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Protocol, cast
 
 from msgspec import inspect
-from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal, SignalInstance
+from PySide6.QtCore import QEvent, QSignalBlocker, Qt, QTimer, Signal, SignalInstance
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QWheelEvent
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLineEdit, QSpinBox, QWidget
 
@@ -26,6 +26,8 @@ from app.widgets.field_types import (
     stepped,
     wanted,
 )
+
+PAUSE = 400  # milliseconds without a key after which a number counts as typed
 
 
 class Editor(Protocol):
@@ -71,7 +73,7 @@ def make_editor(kind: inspect.Type, parent: QWidget) -> QWidget | None:
 
 
 class IntField(QSpinBox):
-    """A whole number within limits; emits when it is complete, not at each key."""
+    """A whole number within limits; emits when typing pauses or ends, not at each key."""
 
     entered = Signal(object)
     problem = Signal(str)
@@ -83,6 +85,9 @@ class IntField(QSpinBox):
         self.setRange(low, high)
         self.setSingleStep(kind.multiple_of or 1)
         self.setKeyboardTracking(False)
+        self._pause = QTimer(self, singleShot=True, interval=PAUSE)
+        self._pause.timeout.connect(self._take_typed)
+        self.lineEdit().textEdited.connect(lambda _: self._pause.start())
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumWidth(56)
         self.valueChanged.connect(self._tell)
@@ -92,7 +97,12 @@ class IntField(QSpinBox):
         with QSignalBlocker(self):
             self.setValue(value)
 
+    def _take_typed(self) -> None:
+        if self.hasAcceptableInput():
+            self.interpretText()
+
     def _tell(self, value: int) -> None:
+        self._pause.stop()
         self.entered.emit(value)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
