@@ -40,7 +40,7 @@ class LayerButtons(QWidget):
         self._actions = {action.objectName(): action for action in shown}
         where.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self.add = QToolButton(self)
-        self.add.setText("Add layer")
+        self.add.setText("Add")
         self.add.setAccessibleName("Add layer")
         self.add.setToolTip("Add a layer after the chosen card, or a ready-made stack; type to search")
         self.add.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
