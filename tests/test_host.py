@@ -119,6 +119,10 @@ def test_a_recipe_that_cannot_be_built_leaves_the_running_network_untouched(sess
     assert said.args is not None
     assert "10 classes" in said.args[0]
     assert said.args[1] is True
+    assert session.broken is not None, "the edit stays, as a draft"
+    assert session.network is not None
+    assert session.network.recipe == before
+    session.undo()
     assert session.recipe == before
     session.step("batch")
     wait_for_step(qtbot, session, 2)

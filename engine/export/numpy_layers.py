@@ -198,6 +198,7 @@ LAYERS: dict[str, Callable[[Any, Place], Lines]] = {
     "layer_norm": _layer_norm,
     "dropout": _dropout,
     "residual": _residual,
+    "off": _each("{y} = {x}", "{gx} = {gy}"),
     "flatten": _each("{y} = {x}.reshape(len({x}), -1)", "{gx} = {gy}.reshape({x}.shape)"),
     "reshape": _reshape,
     "softmax": _each("{y} = softmax({x})", "{gx} = {y} * ({gy} - ({gy} * {y}).sum(axis=1, keepdims=True))"),

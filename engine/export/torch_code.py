@@ -52,6 +52,7 @@ LAYERS: dict[str, Callable[[Any, Shape], str]] = {
         f"nn.BatchNorm{1 if len(shape) == 1 else 2}d", shape[0], eps=s.eps, momentum=s.momentum
     ),
     "layer_norm": lambda s, shape: _call("nn.LayerNorm", shape, eps=s.eps),
+    "off": lambda _, __: "nn.Identity()",
     "flatten": lambda _, __: "nn.Flatten()",
     "reshape": lambda s, shape: (
         f"nn.Unflatten(1, {s.shape!r})"
