@@ -15,7 +15,8 @@ from PySide6.QtCore import QLockFile, QObject, QTimer
 from app.session import Session
 from app.session_files import SessionFiles
 from engine import protocol
-from engine.session_file import SUFFIX, remove_parts
+from engine.files import remove_parts
+from engine.session_file import SUFFIX
 
 EVERY = 28.0  # seconds between two, at most: with the writing, no more than half a minute is lost
 LEAST = 5.0  # seconds between two, at least, however often one pauses

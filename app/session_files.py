@@ -12,7 +12,8 @@ from PySide6.QtWidgets import QMainWindow, QMessageBox, QWidget
 
 from app.session import Session
 from engine import protocol
-from engine.session_file import SUFFIX, remove_parts
+from engine.files import remove_parts
+from engine.session_file import SUFFIX
 
 RECENT = "files/recent"
 MOST_RECENT = 8

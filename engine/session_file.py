@@ -7,34 +7,25 @@ stored, not compressed: none can be larger than the file.
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
 from engine.breakpoints import Breakpoint
+from engine.files import reason_of, replacing
 from engine.frames import Array
 from engine.recipe import Recipe
 
-try:
-    import fcntl
-except ImportError:  # on Windows
-    fcntl = None  # type: ignore[assignment]
-
 FORMAT = 1
 SUFFIX = ".nabla"
-PART = ".part-"  # in the name of a file that is being written, before a number
 CHUNK = 1 << 20  # bytes written at once: long enough to let go of the interpreter, short enough to be given up
 MOST_MEMBERS = 10_000
 
@@ -141,7 +132,20 @@ def write(
     path: Path, recipe: Recipe, manifest: Manifest, members: Iterable[Member], abandoned: Callable[[], bool]
 ) -> None:
     """Write a session file, whole or not at all. Raises SessionFileError; AbandonedError once `abandoned()`."""
-    with _replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+    try:
+        with replacing(path) as file:
+            _fill(file, recipe, manifest, members, abandoned)
+    except (OSError, ValueError) as error:
+        raise SessionFileError(
+            f"{path.name} cannot be saved ({reason_of(error).lower()}); what was there before is unchanged: "
+            "choose another place or make room"
+        ) from None
+
+
+def _fill(
+    file: BinaryIO, recipe: Recipe, manifest: Manifest, members: Iterable[Member], abandoned: Callable[[], bool]
+) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
         now = time.localtime()[:6]
         texts = {"recipe.json": recipe, "session.json": manifest}
         for name, value in texts.items():
@@ -165,65 +169,3 @@ def _pieces(member: Member) -> Iterator[memoryview | bytes]:
         data = np.ascontiguousarray(part, member.dtype).reshape(-1).view(np.uint8).data
         for first in range(0, len(data), CHUNK):
             yield data[first : first + CHUNK]
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file beside the one of this name that takes its place once all is on disk. Raises SessionFileError."""
-    part: Path | None = None
-    try:
-        path = path.resolve()  # a link stays a link
-        if path.exists() and not os.access(path, os.W_OK):
-            raise PermissionError(13, "it is read-only")
-        remove_parts(path.parent)
-        part = path.with_name(f".{path.name[:80]}{PART}{os.getpid()}")
-        with part.open("wb") as file:
-            _hold(file)  # until it has its name, so that others do not take it for a dead process's
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, part)
-        os.replace(part, path)
-        _sync_folder(path.parent)
-    except BaseException as error:
-        if part is not None:
-            with suppress(OSError):
-                part.unlink()
-        if isinstance(error, OSError | ValueError):
-            reason = getattr(error, "strerror", None) or str(error)
-            raise SessionFileError(
-                f"{path.name} cannot be saved ({reason.lower()}); what was there before is unchanged: "
-                "choose another place or make room"
-            ) from None
-        raise
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the new name on disk too, where the system can do that."""
-    with suppress(OSError, AttributeError):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def remove_parts(folder: Path) -> None:
-    """Remove what processes that are gone have left half written in a folder."""
-    with suppress(OSError):
-        for file in folder.glob(f".*{PART}*"):
-            if re.fullmatch(rf"\..*{re.escape(PART)}\d+", file.name):
-                with suppress(OSError), file.open("rb") as left:
-                    if _hold(left):
-                        file.unlink()
-
-
-def _hold(file: IO[bytes]) -> bool:
-    """Lock a file for as long as it is open; whether nobody else does. Windows lets nobody remove an open file."""
-    if fcntl is not None:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-    return True

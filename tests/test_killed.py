@@ -12,10 +12,10 @@ from threading import Thread
 import pytest
 
 from app.autosave import orphans
+from engine.files import PART, remove_parts
 from engine.keyframes import DEFAULT_BUDGET
 from engine.opened_run import restore
 from engine.session_archive import Archive
-from engine.session_file import PART, remove_parts
 
 from waiting import shared_blocks_of
 

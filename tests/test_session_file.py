@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from test_timeline import EVERYTHING_WITH_A_MEMORY, TINY, recipe, stepped
 
-from engine import Position, Recipe, RecipeError, Run, session_file
+from engine import Position, Recipe, RecipeError, Run
 from engine.conditions import AtPhase, LossRise
+from engine.files import hold, remove_parts
 from engine.keyframes import DEFAULT_BUDGET
 from engine.opened_run import notice, restore
 from engine.saved_run import snapshot
 from engine.session_archive import Archive
-from engine.session_file import SessionFileError, View, remove_parts, write
+from engine.session_file import SessionFileError, View, write
 
 from replays import first_pass, prints, random_positions, unequal, with_rate
 
@@ -290,7 +291,7 @@ def test_half_a_file_that_a_killed_process_left_is_removed_by_the_next_save(tmp_
     for part in (dead, mine):
         part.write_bytes(b"half")
     with mine.open("ab") as file:
-        assert session_file._hold(file)
+        assert hold(file)
         remove_parts(tmp_path)
     assert (dead.exists(), mine.exists()) == (False, True)
 
