@@ -65,18 +65,18 @@ class Edit(msgspec.Struct, frozen=True):
             cell = (self.sample, *rest)
             undo.append(Undo(of_data, cell, np.copy(of_data[cell])))
             of_data[cell] = value
-            if trainer.phase is not None:
+            if trainer.phase is not None and of_batch is not None:
                 of_batch[(row, *rest)] = value
         return undo
 
-    def _places(self, trainer: Trainer) -> Iterator[tuple[Array, Array, Any]]:
-        """What to write: into which array of the training data, and into which of the mini-batch."""
+    def _places(self, trainer: Trainer) -> Iterator[tuple[Array, Array | None, Any]]:
+        """What to write: into which array of the training data, and into which of the mini-batch, if one is drawn."""
         run = trainer.current
         if self.address == INPUT:
             yield trainer.x, run.x, self.value
         elif self.address == TARGETS:
             yield trainer.targets, run.targets, self.value
-        elif trainer.labels is not None and trainer.batch_labels is not None:
+        elif trainer.labels is not None:
             yield trainer.labels, trainer.batch_labels, int(self.value)
             yield trainer.targets, run.targets, target_of(trainer, int(self.value))
 

@@ -15,7 +15,7 @@ from test_timeline import EVERYTHING_WITH_A_MEMORY, TINY, recipe, stepped
 from engine import Position, Recipe, RecipeError, Run
 from engine.conditions import AtPhase, LossRise
 from engine.files import hold, remove_parts
-from engine.keyframes import DEFAULT_BUDGET
+from engine.keyframes import DEFAULT_BUDGET, Keyframes
 from engine.opened_run import notice, restore
 from engine.saved_run import snapshot
 from engine.session_archive import Archive
@@ -147,6 +147,19 @@ def test_the_past_forks_changes_and_breakpoints_come_back(tmp_path: Path) -> Non
     again.switch("main")
     assert unequal(again, seen) == []
     assert again.trouble == ""
+
+
+def test_a_label_changed_before_the_only_keyframe_that_is_near_is_changed_where_it_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begun(steps=10)
+    monkeypatch.setattr(Keyframes, "due", lambda self: len(run.history) == 15)
+    run.step_part()
+    run.edit("data.labels", 1, (run.trainer.batch_labels[1] + 1) % 3)  # type: ignore[index]
+    stepped(run, 8)
+    again = opened(save(run, tmp_path / "label.nabla"))
+    assert again.trouble == ""
+    assert go_on_alike(run, again, 30)
 
 
 def test_where_a_mini_batch_was_changed_in_its_middle_it_opens_there(tmp_path: Path) -> None:
