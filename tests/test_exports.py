@@ -141,6 +141,13 @@ def test_what_no_script_can_do_is_refused_in_one_sentence(case: str) -> None:
     assert case != "hidden" or "transposed" not in str(refused.value)
 
 
+def test_a_layer_that_is_off_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layers = [{"kind": "dense", "units": 3}, {"kind": "off", "layer": {"kind": "dense", "units": 5}}]
+    script, _ = export(moment_of(xor(layers=[*layers, *XOR["layers"]])), tmp_path / "net.py", "numpy")  # type: ignore[misc]
+    runpy.run_path(str(script))
+    assert capsys.readouterr().out.endswith("all losses agree to 1e-12\n")
+
+
 def test_a_layer_of_ones_own_is_refused_by_its_name() -> None:
     own = Custom(file=str(Path(__file__).parent / "own_code" / "layers_for_examples.py"), class_name="Squash")
     trainer = xor()
