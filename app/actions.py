@@ -124,7 +124,7 @@ def write_recipe(window: Window, path: str) -> None:
         window.session.said.emit(f"saved {Path(path).name}", False)
 
 
-EXPORT, IMPORT = "&File/&Export", "&File/&Import"
+EXPORT, IMPORT = "&File/E&xport", "&File/&Import"
 
 
 @action("As &PyTorch…", EXPORT)

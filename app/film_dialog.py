@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtCore import QSignalBlocker, Qt, QTimer
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -112,7 +112,7 @@ class FilmDialog(QDialog):
         self.rate.setCurrentIndex(RATES.index(FIRST_RATE))
         self.width_box.setRange(LEAST_WIDTH, MOST_WIDTH)
         self.width_box.setSuffix(" px")
-        self.what.currentIndexChanged.connect(self._propose_width)
+        self.what.currentIndexChanged.connect(self._on_what)
         for box in (self.first, self.last, self.every):
             box.valueChanged.connect(self._tell)
         self.rate.currentIndexChanged.connect(self._tell)
@@ -122,6 +122,14 @@ class FilmDialog(QDialog):
     def _widget(self) -> QWidget:
         name = self.what.currentData()
         return self._window.panels[name] if name else self._window
+
+    def _on_what(self) -> None:
+        """What is filmed comes to the front, and has its true width once it is there."""
+        name = self.what.currentData()
+        if name:
+            self._window.show_panel(name)
+        self._propose_width()
+        QTimer.singleShot(0, self, self._propose_width)
 
     def _propose_width(self) -> None:
         self.width_box.setValue(self._widget().width())

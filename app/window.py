@@ -101,6 +101,7 @@ class Window(QMainWindow):
         session.built.connect(lambda _: self._follow_recipe())
         session.selected.connect(self._show_formula)
         appearance.changed.connect(self._refresh_icons)
+        appearance.changed.connect(lambda: QTimer.singleShot(0, self, self.stay_on_screen))
         self._key_guard = KeyGuard(self)
         QApplication.instance().installEventFilter(self._key_guard)  # type: ignore[union-attr]
         self._follow_recipe()
@@ -195,7 +196,7 @@ class Window(QMainWindow):
         after_open = menus["&File"].actions()[1]
         menus["&File"].insertMenu(after_open, recent_menu(self.files, menus["&File"]))
         menus["&File"].insertMenu(after_open, examples_menu(self, menus["&File"]))
-        add_pictures(self, menus["&Export"])
+        add_pictures(self, menus["E&xport"])
         menus["&View"].addSeparator()
         for dock in self.docks.values():
             menus["&View"].addAction(dock.toggleViewAction())
@@ -257,6 +258,12 @@ class Window(QMainWindow):
 
     def _take_first_size(self) -> None:
         self.resize(FIRST_SIZE.boundedTo(QGuiApplication.primaryScreen().availableSize() - FRAME))
+
+    def stay_on_screen(self) -> None:
+        """Come back to the screen's size: larger text may have asked for more, and smaller text does not undo that."""
+        room = self.screen().availableVirtualSize() - FRAME
+        if not (self.isMaximized() or self.isFullScreen()) and self.size() != self.size().boundedTo(room):
+            self.resize(self.size().boundedTo(room))
 
     def _set_first_sizes(self) -> None:
         """Proportions of the first look."""
