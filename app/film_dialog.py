@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSignalBlocker, Qt, QTimer
+from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -112,27 +112,25 @@ class FilmDialog(QDialog):
         self.rate.setCurrentIndex(RATES.index(FIRST_RATE))
         self.width_box.setRange(LEAST_WIDTH, MOST_WIDTH)
         self.width_box.setSuffix(" px")
-        self.what.currentIndexChanged.connect(self._on_what)
+        self.what.currentIndexChanged.connect(self._propose_width)
         for box in (self.first, self.last, self.every):
             box.valueChanged.connect(self._tell)
         self.rate.currentIndexChanged.connect(self._tell)
         self._propose_width()
         self._tell()
 
-    def _widget(self) -> QWidget:
-        name = self.what.currentData()
-        return self._window.panels[name] if name else self._window
-
-    def _on_what(self) -> None:
-        """What is filmed comes to the front, and has its true width once it is there."""
-        name = self.what.currentData()
-        if name:
-            self._window.show_panel(name)
-        self._propose_width()
-        QTimer.singleShot(0, self, self._propose_width)
-
     def _propose_width(self) -> None:
-        self.width_box.setValue(self._widget().width())
+        name = self.what.currentData()
+        self.width_box.setValue(self._width_in_front(name) if name else self._window.width())
+
+    def _width_in_front(self, name: str) -> int:
+        """Of a panel once it is seen: one behind another's tab will have that one's place."""
+        window, panel = self._window, self._window.panels[name]
+        if panel.seen or name not in window.docks:
+            return panel.width()
+        beside = window.tabifiedDockWidgets(window.docks[name])
+        there = (other for key, other in window.panels.items() if other.seen and window.docks.get(key) in beside)
+        return next(there, panel).width()
 
     def reel(self) -> Reel:
         """What is chosen."""

@@ -101,7 +101,6 @@ class Window(QMainWindow):
         session.built.connect(lambda _: self._follow_recipe())
         session.selected.connect(self._show_formula)
         appearance.changed.connect(self._refresh_icons)
-        appearance.changed.connect(lambda: QTimer.singleShot(0, self, self.stay_on_screen))
         self._key_guard = KeyGuard(self)
         QApplication.instance().installEventFilter(self._key_guard)  # type: ignore[union-attr]
         self._follow_recipe()
@@ -258,12 +257,6 @@ class Window(QMainWindow):
 
     def _take_first_size(self) -> None:
         self.resize(FIRST_SIZE.boundedTo(QGuiApplication.primaryScreen().availableSize() - FRAME))
-
-    def stay_on_screen(self) -> None:
-        """Come back to the screen's size: larger text may have asked for more, and smaller text does not undo that."""
-        room = self.screen().availableVirtualSize() - FRAME
-        if not (self.isMaximized() or self.isFullScreen()) and self.size() != self.size().boundedTo(room):
-            self.resize(self.size().boundedTo(room))
 
     def _set_first_sizes(self) -> None:
         """Proportions of the first look."""

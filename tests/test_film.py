@@ -147,7 +147,7 @@ def test_a_film_shows_its_steps_and_leaves_the_run_where_it_was(window: Window, 
     assert not dialog.filming.at_work
     dialog.reject()
 
-    panels = next(menu for menu in window.menuBar().findChildren(QMenu) if menu.title() == "Picture of a &panel")
+    panels = next(menu for menu in window.menuBar().findChildren(QMenu) if menu.title() == "Picture of a pane&l")
     panels.aboutToShow.emit()
     assert len(panels.actions()) == len(window.panels)
     with qtbot.waitSignal(session.said, timeout=10_000) as said:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QGridLayout, QLineEdit, QSizePolicy, QWidget
 
 from app import theme
@@ -140,8 +141,9 @@ class TimelinePanel(Panel):
 
     def _fit_numbers(self) -> None:
         """Room for millions of steps, so that nothing moves when digits come."""
-        self.step.setFixedWidth(self.step.fontMetrics().horizontalAdvance("0,000,000") + 14)
-        self.of.setFixedWidth(self.of.fontMetrics().horizontalAdvance("of 0,000,000"))
+        measure = QFontMetrics(theme.tabular(self.font()))  # what is in here has its new font after this panel
+        self.step.setFixedWidth(measure.horizontalAdvance("0,000,000") + 14)
+        self.of.setFixedWidth(measure.horizontalAdvance("of 0,000,000"))
 
     def changeEvent(self, event: QEvent) -> None:
         """The fork's colour is another in another theme, and numbers need more room in a larger font."""
