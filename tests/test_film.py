@@ -101,6 +101,8 @@ def dialog_of(window: Window, path: Path) -> FilmDialog:
     """The dialog on every second step of the Flow view, its film begun."""
     dialog = open_film_dialog(window)
     assert dialog is not None
+    dialog.what.setCurrentIndex(dialog.what.findData("health"))
+    assert dialog.width_box.value() == window.panels["norms"].width(), "behind its tab it will have that one's place"
     dialog.what.setCurrentIndex(dialog.what.findData("flow"))
     dialog.first.setValue(1)
     dialog.every.setValue(2)
