@@ -206,7 +206,7 @@ def toggle_play(window: Window) -> None:
     window.session.toggle_play()
 
 
-@action("Play &backwards", "&Run", "play-back", ("Shift+Space",))
+@action("Play bac&kwards", "&Run", "play-back", ("Shift+Space",))
 def play_back(window: Window) -> None:
     """Play backwards through the mini-batches that have been computed."""
     window.session.play(back=True)
@@ -224,7 +224,7 @@ def step_batch(window: Window) -> None:
     window.session.step("batch")
 
 
-@action("Step over: one &phase", "&Run", "step-phase", ("Down", "F10"))
+@action("Step over: one p&hase", "&Run", "step-phase", ("Down", "F10"))
 def step_phase(window: Window) -> None:
     """Compute the next operation: batch, one layer forward, loss, one layer backward, or update."""
     window.session.step("phase")
@@ -297,7 +297,7 @@ def check_gradients(window: Window) -> None:
     window.session.check()
 
 
-@action("Plant a &bug…", "&Run")
+@action("Plant a bu&g…", "&Run")
 def plant_bug(window: Window) -> None:
     """Plant a bug into a layer of this network, openly or hidden, to be found."""
     window.show_bench()
@@ -324,7 +324,7 @@ def follow_system(window: Window) -> None:
     window.appearance.set_mode("system")
 
 
-@action("&Larger text", "&View", keys=("Ctrl++", "Ctrl+="), section=True)
+@action("L&arger text", "&View", keys=("Ctrl++", "Ctrl+="), section=True)
 def zoom_in(window: Window) -> None:
     """Everything a little larger."""
     window.appearance.set_point_size(window.appearance.point_size + 1)
