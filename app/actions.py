@@ -105,7 +105,7 @@ def choose_session_name(window: Window) -> str:
     return path
 
 
-@action("Save &recipe as…", "&File", keys=("Ctrl+Alt+S",))
+@action("Save re&cipe as…", "&File", keys=("Ctrl+Alt+R",))
 def save_recipe(window: Window) -> None:
     """Save the recipe alone as a JSON file."""
     path, _ = QFileDialog.getSaveFileName(window, "Save recipe", f"{window.session.recipe.name}.json", RECIPES)
@@ -124,7 +124,7 @@ def write_recipe(window: Window, path: str) -> None:
         window.session.said.emit(f"saved {Path(path).name}", False)
 
 
-EXPORT, IMPORT = "&File/&Export", "&File/&Import"
+EXPORT, IMPORT = "&File/E&xport", "&File/&Import"
 
 
 @action("As &PyTorch…", EXPORT)
@@ -206,7 +206,7 @@ def toggle_play(window: Window) -> None:
     window.session.toggle_play()
 
 
-@action("Play &backwards", "&Run", "play-back", ("Shift+Space",))
+@action("Play bac&kwards", "&Run", "play-back", ("Shift+Space",))
 def play_back(window: Window) -> None:
     """Play backwards through the mini-batches that have been computed."""
     window.session.play(back=True)
@@ -224,7 +224,7 @@ def step_batch(window: Window) -> None:
     window.session.step("batch")
 
 
-@action("Step over: one &phase", "&Run", "step-phase", ("Down", "F10"))
+@action("Step over: one p&hase", "&Run", "step-phase", ("Down", "F10"))
 def step_phase(window: Window) -> None:
     """Compute the next operation: batch, one layer forward, loss, one layer backward, or update."""
     window.session.step("phase")
@@ -297,7 +297,7 @@ def check_gradients(window: Window) -> None:
     window.session.check()
 
 
-@action("Plant a &bug…", "&Run")
+@action("Plant a bu&g…", "&Run")
 def plant_bug(window: Window) -> None:
     """Plant a bug into a layer of this network, openly or hidden, to be found."""
     window.show_bench()
@@ -324,7 +324,7 @@ def follow_system(window: Window) -> None:
     window.appearance.set_mode("system")
 
 
-@action("&Larger text", "&View", keys=("Ctrl++", "Ctrl+="), section=True)
+@action("L&arger text", "&View", keys=("Ctrl++", "Ctrl+="), section=True)
 def zoom_in(window: Window) -> None:
     """Everything a little larger."""
     window.appearance.set_point_size(window.appearance.point_size + 1)

@@ -24,7 +24,7 @@ def add_pictures(window: Window, menu: QMenu) -> None:
     """Add these to the menu; panels may come later than the window, so theirs is filled when it is opened."""
     menu.addSeparator()
     menu.addAction("Picture of the w&indow…", partial(ask_for_picture, window, ""))
-    panels = menu.addMenu("Picture of a &panel")
+    panels = menu.addMenu("Picture of a pane&l")
     panels.aboutToShow.connect(partial(_fill, panels, window))
     menu.addAction("&Film of the run…", partial(open_film_dialog, window))
 
@@ -52,6 +52,7 @@ def picture_title(window: Window, name: str) -> str:
 
 def take_picture(window: Window, name: str, path: str) -> None:
     """Save it once it shows all there is to show; says in one sentence that it is saved, or why not."""
+    window.say("", False)  # what was said of the picture before is no part of this one
     if name:
         window.show_panel(name)
     settling = Settling(window.session, window, patience=PATIENCE)

@@ -78,6 +78,7 @@ class Filming(QObject):
         self._reel, self._taken = reel, 0
         self._place = self._session.frame
         self._session.pause()
+        self._window.say("", False)  # what was said before is no part of the film
         if reel.panel:
             self._window.show_panel(reel.panel)
         widget: QWidget = self._window.panels[reel.panel] if reel.panel else self._window

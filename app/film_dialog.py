@@ -119,12 +119,18 @@ class FilmDialog(QDialog):
         self._propose_width()
         self._tell()
 
-    def _widget(self) -> QWidget:
-        name = self.what.currentData()
-        return self._window.panels[name] if name else self._window
-
     def _propose_width(self) -> None:
-        self.width_box.setValue(self._widget().width())
+        name = self.what.currentData()
+        self.width_box.setValue(self._width_in_front(name) if name else self._window.width())
+
+    def _width_in_front(self, name: str) -> int:
+        """Of a panel once it is seen: one behind another's tab will have that one's place."""
+        window, panel = self._window, self._window.panels[name]
+        if panel.seen or name not in window.docks:
+            return panel.width()
+        beside = window.tabifiedDockWidgets(window.docks[name])
+        there = (other for key, other in window.panels.items() if other.seen and window.docks.get(key) in beside)
+        return next(there, panel).width()
 
     def reel(self) -> Reel:
         """What is chosen."""

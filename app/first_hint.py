@@ -10,7 +10,7 @@ from app.guide import TOUR
 from app.widgets.buttons import SignButton, push_button
 
 KEY = "help/first_hint_seen"
-TEXT = "New here? <b>Space</b> trains, <b>→</b> takes a mini-batch, <b>↓</b> one operation. Click on anything."
+TEXT = "New here? <b>Space</b> trains, <b>→</b> takes a mini-batch, <b>↓</b> one operation."
 
 
 def is_wanted(store: QSettings | None) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, Qt
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QDialog, QFrame, QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
@@ -18,7 +18,7 @@ from app.widgets.buttons import push_button
 if TYPE_CHECKING:
     from app.window import Window
 
-COLUMNS = 3
+COLUMNS = 3  # at most
 Row = tuple[str, str]  # keys, what they do
 Section = tuple[str, list[Row]]
 
@@ -55,14 +55,14 @@ def _plain(text: str) -> str:
     return text.replace("&", "").removesuffix("…")
 
 
-def _columns(every: list[Section]) -> list[list[Section]]:
+def _columns(every: list[Section], most: int) -> list[list[Section]]:
     """The sections side by side, in order, in columns of about one height."""
-    height = sum(len(rows) + 2 for _, rows in every) / COLUMNS
+    height = sum(len(rows) + 2 for _, rows in every) / most
     result: list[list[Section]] = [[]]
     used = 0.0
     for section in every:
         size = len(section[1]) + 2
-        if used + size / 2 > height * len(result) and len(result) < COLUMNS:
+        if used + size / 2 > height * len(result) and len(result) < most:
             result.append([])
         result[-1].append(section)
         used += size
@@ -88,20 +88,13 @@ class KeySheet(QDialog):
         super().__init__(window)
         self.setWindowTitle("Keys")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        sheet = QFrame(self)
-        self._shown = _columns(sections(window.panels.values()))
-        self.columns: list[QLabel] = []
-        theme.mark(sheet, "card")
-        row = QHBoxLayout(sheet)
-        row.setContentsMargins(18, 14, 18, 6)
-        row.setSpacing(22)
-        for number, column in enumerate(self._shown, 1):
-            label = QLabel(_html(column), sheet)
-            label.setAccessibleName(f"keys, column {number}")
-            label.setAlignment(Qt.AlignmentFlag.AlignTop)
-            label.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-            row.addWidget(label, 0, Qt.AlignmentFlag.AlignTop)
-            self.columns.append(label)
+        every, room = sections(window.panels.values()), window.screen().availableSize()
+        for most in range(COLUMNS, 0, -1):  # as many as there is room for: one scrolls down, never aside
+            self._shown = _columns(every, most)
+            sheet = self._sheet()
+            wanted = sheet.sizeHint() + QSize(40, 80)
+            if wanted.width() <= room.width():
+                break
         area = QScrollArea(self)
         area.setWidget(sheet)
         area.setWidgetResizable(True)
@@ -110,9 +103,24 @@ class KeySheet(QDialog):
         layout = QVBoxLayout(self)
         layout.addWidget(area)
         layout.addWidget(close, 0, Qt.AlignmentFlag.AlignRight)
-        wanted = sheet.sizeHint()
-        room = window.screen().availableSize()
-        self.resize(min(wanted.width() + 40, room.width()), min(wanted.height() + 80, room.height() - 40))
+        self.resize(wanted.boundedTo(room - QSize(0, 40)))
+
+    def _sheet(self) -> QFrame:
+        """The columns side by side."""
+        sheet = QFrame()
+        theme.mark(sheet, "card")
+        row = QHBoxLayout(sheet)
+        row.setContentsMargins(18, 14, 18, 6)
+        row.setSpacing(22)
+        self.columns: list[QLabel] = []
+        for number, column in enumerate(self._shown, 1):
+            label = QLabel(_html(column), sheet)
+            label.setAccessibleName(f"keys, column {number}")
+            label.setAlignment(Qt.AlignmentFlag.AlignTop)
+            label.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+            row.addWidget(label, 0, Qt.AlignmentFlag.AlignTop)
+            self.columns.append(label)
+        return sheet
 
     def changeEvent(self, event: QEvent) -> None:
         """Titles have the colours of the theme."""

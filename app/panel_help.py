@@ -48,6 +48,7 @@ class HelpPopup(QFrame):
         self.text.setWordWrap(True)
         self.text.setFixedWidth(WIDTH * self.fontMetrics().averageCharWidth() + 120)
         self.more = push_button("More in the guide", f"The guide's page on {title}", lambda: None)
+        self.more.setAutoDefault(True)  # it has the focus, and Enter presses it
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 10, 12, 10)
         column.setSpacing(10)

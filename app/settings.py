@@ -137,10 +137,8 @@ class Preferences(QObject):
         """Put settings in force, all at once."""
         now, look = self.present, self._look
         self._applying = True
-        look.set_mode(settings.theme)
-        look.set_colours(settings.colours)
-        if settings.text_size != now.text_size:
-            look.set_point_size(settings.text_size)
+        size = look.point_size if settings.text_size == now.text_size else settings.text_size
+        look.use(settings.theme, settings.colours, size)
         if settings.memory != now.memory:
             self._session.set_budget(settings.memory * MB)
         self._session.set_most_threads(settings.threads or None)

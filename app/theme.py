@@ -216,21 +216,21 @@ class Appearance(QObject):
 
     def set_mode(self, mode: Mode) -> None:
         """Choose dark, light or system."""
-        if mode != self._mode:
-            self._mode = mode
-            self._apply()
+        self.use(mode, self._colours, self._point_size)
 
     def set_point_size(self, point_size: float) -> None:
         """Zoom: the base font size, kept between 6 and 32 points."""
-        point_size = min(LARGEST, max(SMALLEST, point_size))
-        if point_size != self._point_size:
-            self._point_size = point_size
-            self._apply()
+        self.use(self._mode, self._colours, point_size)
 
     def set_colours(self, colours: ColourPair) -> None:
         """Choose the hues of what is signed, in every picture, curve and legend."""
-        if colours != self._colours:
-            self._colours = colours
+        self.use(self._mode, colours, self._point_size)
+
+    def use(self, mode: Mode, colours: ColourPair, point_size: float) -> None:
+        """All three at once: a change dresses every widget anew, which is the longest wait in the window."""
+        wanted = mode, colours, min(LARGEST, max(SMALLEST, point_size))
+        if wanted != (self._mode, self._colours, self._point_size):
+            self._mode, self._colours, self._point_size = wanted
             self._apply()
 
     def _apply(self) -> None:

@@ -45,7 +45,8 @@ BUTTONS = (
 ASIDE = ("check_gradients", "toggle_theme")
 SPARE = ("restart_with_new_weights", *ASIDE)  # in the menus too: they go where there is little room
 ROOMY = 172  # digits' widths from which on everything has its place
-LEAST = 122  # of the same: where there is less room, a bar is no use
+BUTTONS_NEED = 480  # pixels, whatever the size of the text; the learning rate with them
+LEAST = 54  # digits' widths beside those: where there is less room, a position line is no use
 
 
 class Transport(QWidget):
@@ -202,7 +203,7 @@ class Transport(QWidget):
 
     def minimumSizeHint(self) -> QSize:
         """With short words and few buttons."""
-        return QSize(LEAST * self._digit(), super().minimumSizeHint().height())
+        return QSize(BUTTONS_NEED + LEAST * self._digit(), super().minimumSizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Follow the window's width."""

@@ -195,7 +195,7 @@ class Window(QMainWindow):
         after_open = menus["&File"].actions()[1]
         menus["&File"].insertMenu(after_open, recent_menu(self.files, menus["&File"]))
         menus["&File"].insertMenu(after_open, examples_menu(self, menus["&File"]))
-        add_pictures(self, menus["&Export"])
+        add_pictures(self, menus["E&xport"])
         menus["&View"].addSeparator()
         for dock in self.docks.values():
             menus["&View"].addAction(dock.toggleViewAction())

@@ -101,6 +101,8 @@ def dialog_of(window: Window, path: Path) -> FilmDialog:
     """The dialog on every second step of the Flow view, its film begun."""
     dialog = open_film_dialog(window)
     assert dialog is not None
+    dialog.what.setCurrentIndex(dialog.what.findData("health"))
+    assert dialog.width_box.value() == window.panels["norms"].width(), "behind its tab it will have that one's place"
     dialog.what.setCurrentIndex(dialog.what.findData("flow"))
     dialog.first.setValue(1)
     dialog.every.setValue(2)
@@ -147,7 +149,7 @@ def test_a_film_shows_its_steps_and_leaves_the_run_where_it_was(window: Window, 
     assert not dialog.filming.at_work
     dialog.reject()
 
-    panels = next(menu for menu in window.menuBar().findChildren(QMenu) if menu.title() == "Picture of a &panel")
+    panels = next(menu for menu in window.menuBar().findChildren(QMenu) if menu.title() == "Picture of a pane&l")
     panels.aboutToShow.emit()
     assert len(panels.actions()) == len(window.panels)
     with qtbot.waitSignal(session.said, timeout=10_000) as said:

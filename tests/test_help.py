@@ -7,7 +7,7 @@ import re
 import pytest
 from PySide6.QtCore import QSettings, Qt, QUrl
 from PySide6.QtGui import QTextDocument
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QLabel, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
 from app import guide, theme
@@ -57,6 +57,10 @@ def test_the_sheet_has_every_key_of_every_command_and_those_of_the_panels(qtbot:
     assert ("Del", "Remove layer") in sheet["In Network"]
     assert ("+, −, 0", "Closer, farther, all") in sheet["In Loss & accuracy, Norms"]
     assert all(len(rows) == len(set(rows)) for rows in sheet.values())
+    everywhere = {key for command in ACTIONS.values() for key in command.keys}
+    widgets = [widget for panel in panels for widget in (panel, *panel.findChildren(QWidget))]
+    inside = {action.shortcut().toString() for widget in widgets for action in widget.actions()}
+    assert not everywhere & inside, "Qt obeys neither of two that have one key"
 
 
 @pytest.fixture
@@ -119,6 +123,8 @@ def test_help_opens_from_the_window_and_stays_out_of_the_way(window: Window, qtb
     assert not window.first_hint.isVisible()
     qtbot.keyClick(window, Qt.Key.Key_F1)
     sheet = window.findChild(KeySheet)
+    area, sheet_inside = sheet.findChild(QScrollArea), sheet.columns[0].parentWidget()
+    assert sheet_inside.sizeHint().width() <= area.viewport().width(), "a screen of 800 pixels shows whole lines"
     assert "Step over: one phase" in "".join(label.text() for label in sheet.findChildren(QLabel))
     sheet.close()
     for name, panel in window.panels.items():

@@ -78,7 +78,10 @@ def test_every_setting_reaches_what_it_names_at_once_and_a_reset_brings_all_back
         assert getattr(preferences.present, name) == value
         assert controls[name].accessibleName()
         assert controls[name].toolTip()
+    dressed: list[None] = []
+    look.changed.connect(lambda: dressed.append(None))
     window.reset_button.click()
+    assert len(dressed) == 1, "the widgets are dressed once, not once for each setting"
     assert preferences.present == Settings() == window.form.spec()
     assert theme.current() is theme.DARK
     assert (in_force(desk, "memory"), in_force(desk, "threads")) == (256_000_000, None)

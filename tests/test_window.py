@@ -1,5 +1,6 @@
 """The whole window with the real engine: from button to pixel, docks, keys, messages, memory of the layout."""
 
+import re
 from itertools import groupby
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
     QLineEdit,
+    QMenu,
     QToolButton,
     QWidget,
 )
@@ -26,6 +28,7 @@ from app.theme import current
 from app.widgets.flow_view import FlowView
 from app.widgets.heatmap import Heatmap
 from app.widgets.plot import StepPlot
+from app.widgets.text_line import TextLine
 from app.window import Window
 from engine.run import Run
 
@@ -80,6 +83,32 @@ def test_a_small_screen_has_room_for_the_window_and_its_position_line(window: Wi
     window.resize(1440, 900)
     qtbot.waitUntil(lambda: window.width() == 1440)
     assert all(button.isVisible() for button in window.transport.findChildren(QToolButton))
+
+
+def test_letters_for_the_back_row_leave_the_window_on_a_small_screen(window: Window, qtbot: QtBot) -> None:
+    window.appearance.set_point_size(15)
+    qtbot.waitUntil(lambda: window.fontMetrics().height() > 20)
+    assert window.bar.minimumSizeHint().width() < 1264, "as wide as a screen of 1280 pixels lets it be"
+    digits = window.panels["timeline"].findChild(QLineEdit)
+    assert digits.width() > digits.fontMetrics().horizontalAdvance("0,000,000")
+
+
+def test_a_line_without_room_shows_no_part_of_a_number(qtbot: QtBot) -> None:
+    line = TextLine("loss 3.44e-04 · train 100.0 %")
+    qtbot.addWidget(line)
+    shown = []
+    for width in range(0, line.minimumSizeHint().width() + 8, 4):
+        line.resize(width, 20)
+        shown.append(line.shown())
+    parts = {text for text in shown if re.search(r"\d", re.sub(r"3\.44e-04|100\.0", "", text))}
+    assert not parts, parts
+    assert {"loss …", line.text()} <= set(shown)
+
+
+def test_every_entry_of_a_menu_has_a_letter_of_its_own(window: Window) -> None:
+    for menu in (window.menuBar(), *window.menuBar().findChildren(QMenu)):
+        letters = re.findall(r"&(\w)", " ".join(entry.text().replace("&&", "") for entry in menu.actions()).lower())
+        assert len(letters) == len(set(letters)), (menu.title() if isinstance(menu, QMenu) else "", letters)
 
 
 def test_typing_in_a_field_never_steps_the_training(window: Window, qtbot: QtBot) -> None:

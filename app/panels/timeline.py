@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QGridLayout, QLineEdit, QSizePolicy, QWidget
 
 from app import theme
@@ -67,10 +68,9 @@ class TimelinePanel(Panel):
         self.step.setAccessibleName("step")
         self.step.setToolTip("Type a step and press Enter to see it again")
         self.step.setFont(theme.tabular(self.step.font()))
-        self.step.setFixedWidth(self.step.fontMetrics().horizontalAdvance("0,000,000") + 14)
         self.step.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.of.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.of.setFixedWidth(self.of.fontMetrics().horizontalAdvance("of 0,000,000"))
+        self._fit_numbers()
         grid.addWidget(self.step, 0, 0)
         grid.addWidget(self.of, 0, 1)
         grid.addWidget(self.strip, 0, 2)
@@ -139,9 +139,17 @@ class TimelinePanel(Panel):
         losses = self.session.history["loss"]
         self.strip.show_curve(binned(losses, BINS))
 
+    def _fit_numbers(self) -> None:
+        """Room for millions of steps, so that nothing moves when digits come."""
+        measure = QFontMetrics(theme.tabular(self.font()))  # what is in here has its new font after this panel
+        self.step.setFixedWidth(measure.horizontalAdvance("0,000,000") + 14)
+        self.of.setFixedWidth(measure.horizontalAdvance("of 0,000,000"))
+
     def changeEvent(self, event: QEvent) -> None:
-        """The fork's colour is another in another theme."""
+        """The fork's colour is another in another theme, and numbers need more room in a larger font."""
         super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange and hasattr(self, "step"):
+            self._fit_numbers()
         if event.type() == QEvent.Type.PaletteChange and hasattr(self, "_stops"):
             self._show_track()
 

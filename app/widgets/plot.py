@@ -51,6 +51,7 @@ class StepPlot(pg.PlotWidget):
         self._length = 0
         self._zoomed = False
         self._step: int | None = None
+        self._is_empty = True
         super().__init__(axisItems={"left": ValueAxis(scale), "bottom": StepAxis("bottom")})
         self.setAccessibleName(name)
         self.setToolTip("The mouse wheel zooms in time, dragging moves; a double click or 0 shows all; + and − zoom")
@@ -166,8 +167,13 @@ class StepPlot(pg.PlotWidget):
         for series in self.series:
             series.source.update(length)
         others = [overlay.update() for overlay in self._overlays]
-        self._empty.setVisible(max(length, *others, 0) == 0)
+        self._is_empty = max(length, *others, 0) == 0
+        self._show_empty()
         self._draw()
+
+    def _show_empty(self) -> None:
+        """Say that there is nothing yet, where there is room to say it whole."""
+        self._empty.setVisible(self._is_empty and self._empty.boundingRect().width() <= self._box.width())
 
     def show_all(self) -> None:
         """Every step from the first on."""
@@ -364,6 +370,8 @@ class StepPlot(pg.PlotWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """As many points as pixels."""
         super().resizeEvent(event)
+        if hasattr(self, "_empty"):
+            self._show_empty()
         if self._series:
             self._draw()
 

@@ -8,6 +8,8 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app import theme as themes
 
+ELLIPSIS = "…"
+
 
 class TextLine(QWidget):
     """As wide as its place; what does not fit ends in … and is told by the tool tip."""
@@ -38,6 +40,18 @@ class TextLine(QWidget):
             self.setToolTip(text if self.minimumSizeHint().width() > self.width() else "")
             self.update()
 
+    def shown(self) -> str:
+        """The text, or as much of it as fits: never a part of a number, which would be another number."""
+        text = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, self.width())
+        if text == self._text:
+            return text
+        kept = text.removesuffix(ELLIPSIS)
+        start = kept.rfind(" ") + 1
+        cut = self._text[start:].partition(" ")[0]
+        if any(letter.isdigit() for letter in cut) and len(kept) < start + len(cut):
+            return kept[:start] + ELLIPSIS
+        return text
+
     def set_colour(self, colour: str) -> None:
         """A field of the theme."""
         if colour != self._colour:
@@ -56,7 +70,7 @@ class TextLine(QWidget):
         """The text, or as much of it as fits."""
         painter = QPainter(self)
         painter.setPen(themes.current().color(self._colour))
-        text = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, self.width())
+        text = self.shown()
         painter.drawText(QRect(0, 0, self.width(), self.height()), self._align | Qt.AlignmentFlag.AlignVCenter, text)
 
     def changeEvent(self, event: QEvent) -> None:
