@@ -105,7 +105,7 @@ def choose_session_name(window: Window) -> str:
     return path
 
 
-@action("Save &recipe as…", "&File", keys=("Ctrl+Alt+S",))
+@action("Save &recipe as…", "&File", keys=("Ctrl+Alt+R",))
 def save_recipe(window: Window) -> None:
     """Save the recipe alone as a JSON file."""
     path, _ = QFileDialog.getSaveFileName(window, "Save recipe", f"{window.session.recipe.name}.json", RECIPES)

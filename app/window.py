@@ -382,7 +382,7 @@ class Window(QMainWindow):
 
     def _close_settled(self) -> None:
         self._may_close = True
-        self.close()
+        QTimer.singleShot(0, self, self.close)  # Qt does not close what is just being asked to close
 
     def train_when_built(self, steps: int) -> None:
         """Train so many mini-batches as soon as the network stands."""

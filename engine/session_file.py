@@ -24,6 +24,7 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from engine.breakpoints import Breakpoint
+from engine.files import shortened
 from engine.frames import Array
 from engine.recipe import Recipe
 
@@ -193,7 +194,7 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
         if isinstance(error, OSError | ValueError):
             reason = getattr(error, "strerror", None) or str(error)
             raise SessionFileError(
-                f"{path.name} cannot be saved ({reason.lower()}); what was there before is unchanged: "
+                f"{shortened(path.name, 20)} cannot be saved ({reason.lower()}); what was there before is unchanged: "
                 "choose another place or make room"
             ) from None
         raise
