@@ -46,6 +46,7 @@ ASIDE = ("check_gradients", "toggle_theme")
 SPARE = ("restart_with_new_weights", *ASIDE)  # in the menus too: they go where there is little room
 ROOMY = 172  # digits' widths from which on everything has its place
 LEAST = 122  # of the same: where there is less room, a bar is no use
+EDGES = 40  # pixels of the screen that are the window's edges
 
 
 class Transport(QWidget):
@@ -202,8 +203,9 @@ class Transport(QWidget):
         return self.fontMetrics().horizontalAdvance("0")
 
     def minimumSizeHint(self) -> QSize:
-        """With short words and few buttons."""
-        return QSize(LEAST * self._digit(), super().minimumSizeHint().height())
+        """With short words and few buttons; never so much that large text makes the window wider than the screen."""
+        room = self.screen().availableSize().width() - EDGES
+        return QSize(min(LEAST * self._digit(), room), super().minimumSizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Follow the window's width."""

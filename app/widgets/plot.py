@@ -78,6 +78,7 @@ class StepPlot(pg.PlotWidget):
         self._marked = np.zeros(0)
         self._limits: object = None
         self._layer = CurveLayer(self._box)
+        self._nothing = empty
         self._empty = pg.TextItem(empty, anchor=(0.5, 0.5))
         for item in (self._here, self._cursor, self._lost, self._lost_text, self._left_out, self._empty):
             item.setVisible(item is self._empty)
@@ -364,8 +365,16 @@ class StepPlot(pg.PlotWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """As many points as pixels."""
         super().resizeEvent(event)
+        if hasattr(self, "_empty"):
+            self._fit_empty()
         if self._series:
             self._draw()
+
+    def _fit_empty(self) -> None:
+        """What stands there before the first step, a word a line where there is little room."""
+        self._empty.setText(self._nothing)
+        if self._empty.boundingRect().width() > self._box.width():
+            self._empty.setText(self._nothing.replace(" ", "\n"))
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the theme and the font size."""
@@ -385,6 +394,7 @@ class StepPlot(pg.PlotWidget):
         self._lost.setPen(pen(theme.color("bad")))
         self._lost_text.setColor(theme.bad_text)
         self._empty.setColor(theme.muted)
+        self._fit_empty()
         self._left_out.setColor(theme.muted)
         self._dress()
         self._draw()

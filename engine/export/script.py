@@ -56,7 +56,7 @@ def _refuse_to_overwrite(arrays: Path) -> None:
         ours = False
     if not ours:
         raise FileError(
-            f"{shortened(arrays)} would be overwritten, and it is not the data of an exported script; choose another name"
+            f"{shortened(arrays)} would be overwritten, and it is no exported script's data; choose another name"
         )
 
 
