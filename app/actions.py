@@ -175,14 +175,14 @@ def close_window(window: Window) -> None:
 @action("&Undo", "&Edit", "undo", ("Ctrl+Z",))
 def undo(window: Window) -> None:
     """Take the last change of the recipe back."""
-    _say("undid", window.session.undo_name, window)
+    _say("Undid", window.session.undo_name, window)
     window.session.undo()
 
 
 @action("&Redo", "&Edit", "redo", ("Ctrl+Shift+Z", "Ctrl+Y"))
 def redo(window: Window) -> None:
     """Make the change again that was taken back."""
-    _say("did again", window.session.redo_name, window)
+    _say("Did again", window.session.redo_name, window)
     window.session.redo()
 
 

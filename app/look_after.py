@@ -26,7 +26,9 @@ def look_after_files(window: Window) -> Autosave | None:
     autosave = Autosave(window.session, window.files, folder)
     bar = RecoveryBar(window.session, autosave, orphans(folder))
     window.statusBar().insertPermanentWidget(1, bar)  # left of the facts
+    bar.asking.connect(window.ask_below)
     bar.setVisible(bar.orphan is not None)
+    window.ask_below(bar.orphan is not None)
     return autosave
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
 from app.autosave import Autosave, Orphan
@@ -15,6 +15,8 @@ from engine import protocol
 
 class RecoveryBar(QWidget):
     """When it was saved, Restore and Discard; one autosave after the other, hidden once there is none left."""
+
+    asking = Signal(bool)
 
     def __init__(
         self, session: Session, autosave: Autosave, found: Iterator[Orphan], parent: QWidget | None = None
@@ -51,6 +53,7 @@ class RecoveryBar(QWidget):
     def _next(self) -> None:
         self.orphan = next(self._found, None)
         self.setVisible(self.orphan is not None)
+        self.asking.emit(self.orphan is not None)
         if self.orphan is not None:
             self.text.setText(f"A session that was not closed, saved {ago(self.orphan.age)} ago")
 

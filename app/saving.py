@@ -7,8 +7,9 @@ from types import TracebackType
 
 from PySide6.QtCore import QSaveFile
 
+from engine.files import shortened
+
 LONGEST = 200  # bytes of a file's name without its ending; most systems take 255, and a temporary name is longer
-SHOWN = 60  # characters of each end of a path that is too long to be told
 
 
 class SavingError(Exception):
@@ -75,12 +76,6 @@ class SavedFile:
     def _error(self, why: str | None = None) -> SavingError:
         reason = why or self._file.errorString()
         return SavingError(f"{shortened(self.path)} cannot be written ({reason}); choose another place")
-
-
-def shortened(path: Path) -> str:
-    """A path for a sentence: of a very long one the beginning and the end."""
-    text = str(path)
-    return text if len(text) <= 2 * SHOWN else f"{text[:SHOWN]}…{text[-SHOWN:]}"
 
 
 def file_name(words: str, ending: str) -> str:

@@ -39,6 +39,7 @@ MOST_UNDO = 200
 MANY_PARAMETERS = 200_000  # beyond it a check of every entry is not what one wants first
 CANCELLED = "the download was cancelled; the run before goes on, and what has come is kept for the next time"
 CANCELLED_AT_ONCE = "the download was cancelled; what has come is kept, and a restart goes on with it"
+DRAFT = "a draft: "  # so begins what is said of one
 MOST_LOST = 3  # engines lost in a row before no more is asked of a new one
 
 
@@ -120,6 +121,7 @@ class Session(QObject):
         self.paths: protocol.Paths | None = None
         self._runs: dict[int, Built] = {}  # what was told of each run by its number
         self._new_engine = True
+        self._opened = ""  # what was said of a file whose run is still to be built
         self.breaks: tuple[protocol.BreakInfo, ...] = ()
         self.budget = DEFAULT_BUDGET  # bytes that the timeline may take
         self.most_threads: int | None = None  # that a large network may take; None: every core
@@ -613,7 +615,9 @@ class Session(QObject):
         self._forget_live(0)
         self.file_opened.emit(event)
         self.recipe_changed.emit(self.recipe)
-        self.said.emit(event.notice or f"opened {Path(event.path).name}", bool(event.notice))
+        went_on = "went on with the session that was not closed" if view.auto else f"opened {Path(event.path).name}"
+        self._opened = event.notice or went_on
+        self.said.emit(self._opened, bool(event.notice))
 
     def _on_rows(self, event: protocol.Rows) -> None:
         history = self.histories.get(event.fork)
@@ -686,7 +690,8 @@ class Session(QObject):
                 history.begin_as(self.history, event.step)
             self.histories, self.paths, self._runs = {event.fork: history}, None, {}
         self._new_engine, self.compared = False, None
-        if event.kept is not None and event.run not in self._runs:
+        opened, self._opened = self._opened, ""  # which says more of a run than how it began
+        if event.kept is not None and event.kept[1] and event.run not in self._runs and not opened:
             self.said.emit(kept_sentence(*event.kept), False)
         self._runs[event.run] = event
         self.fork = event.fork
@@ -728,8 +733,7 @@ class Session(QObject):
         elif event.broken.recipe == self.recipe:
             self._answered = (self._edits[self._cursor], self._cursor, event.broken)
             self._set_broken(event.broken)
-            meanwhile = "; until then the run before goes on" if self.network is not None else ""
-            self.said.emit(event.sentence + meanwhile, True)
+            self.said.emit(draft_sentence(event.sentence, event.broken), True)
 
     def _take_back(self, sentence: str, *, wrong: bool = True) -> None:
         """Go back to the recipe that the engine last answered, a draft perhaps, and say why."""
@@ -841,3 +845,13 @@ def proposed_mode(network: Built, mode: Mode) -> Mode:
 def kept_sentence(kept: int, of: int) -> str:
     """What is said where a changed network goes on with weights of the one before."""
     return f"kept {kept} of {of} layers; Restart with new weights draws them all anew"
+
+
+def draft_sentence(sentence: str, broken: protocol.BrokenChain) -> str:
+    """The engine's sentence on a draft for the line at the bottom: the layer as its card names it, where the cures are.
+
+    Cures that are not on the card stay in the sentence.
+    """
+    what, _, cure = broken.sentence.partition("; ")
+    layer = f"{broken.at} {broken.recipe.layers[broken.at].label()} " if sentence.startswith("layers[") else ""
+    return f"{DRAFT}{layer}{what}" + (f"; {cure}" if cure and not broken.cures else "")

@@ -157,6 +157,7 @@ class Transport(QWidget):
         theme.mark(self._play_button, "primary")
 
     def _on_built(self, network: Built) -> None:
+        self._texts.stop()  # there is no frame of it yet
         self._network = network
         self._tell_bug(network.recipe)
 

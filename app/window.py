@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QMainWindow,
     QMenu,
+    QSizePolicy,
     QTabBar,
     QToolBar,
     QWidget,
@@ -35,13 +36,14 @@ from app.link import EngineLink
 from app.own_code import OwnCodeWatcher, ask_to_run
 from app.panel import Panel, find_panels
 from app.presentation import Presentation
-from app.session import Selection, Session
+from app.session import DRAFT, Selection, Session
 from app.session_files import STATE_VERSION, SessionFiles
 from app.settings import Preferences
 from app.settings_window import SettingsWindow
 from app.tab_order import move_focus
 from app.transport import Transport
 from app.widgets.smoothing import WIDTHS
+from engine.protocol import BrokenChain
 
 AREAS = {
     "left": Qt.DockWidgetArea.LeftDockWidgetArea,
@@ -73,7 +75,7 @@ class Window(QMainWindow):
         self._take_first_size()
         self.files = SessionFiles(session, self, settings)
         self.files.choose_name = partial(choose_session_name, self)
-        self._may_close = False
+        self._may_close = self._wrong = self._asking = False
         self.commands = {name: self._make_action(name) for name in ACTIONS}
         self._add_transport()
         self.preferences = Preferences(session, appearance, settings)
@@ -210,7 +212,9 @@ class Window(QMainWindow):
         self.statusBar().addPermanentWidget(FetchBar(self.session))
         self.statusBar().addPermanentWidget(self.facts)
         self.statusBar().setSizeGripEnabled(False)
+        self.message.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)  # what asks has the room
         self.session.said.connect(self.say)
+        self.session.broken_changed.connect(self._on_broken)
 
     def say(self, sentence: str, wrong: bool) -> None:
         """Show one sentence in the line at the bottom, until the next command."""
@@ -218,8 +222,23 @@ class Window(QMainWindow):
         text = sentence[:1].upper() + sentence[1:] if starts_with_word else sentence
         self.message.setText(f"⚠  {text}" if wrong else text)
         self.message.setToolTip(sentence)
-        self.facts.setVisible(not wrong and not self.presentation.active)  # a sentence needs the room
+        self._wrong = wrong
+        self._show_facts()
         theme.mark(self.message, "alert" if wrong else "muted")
+
+    def ask_below(self, asking: bool) -> None:
+        """A question stands in the line at the bottom, or no more."""
+        self._asking = asking
+        self._show_facts()
+
+    def _show_facts(self) -> None:
+        """But where a sentence or a question needs the room."""
+        self.facts.setVisible(not (self._wrong or self._asking or self.presentation.active))
+
+    def _on_broken(self, broken: BrokenChain | None) -> None:
+        """What was said of a draft is over once it is whole."""
+        if broken is None and self.message.toolTip().startswith(DRAFT):
+            self.say("", False)
 
     # --- layout -------------------------------------------------------------------------------
 
@@ -363,7 +382,7 @@ class Window(QMainWindow):
 
     def _close_settled(self) -> None:
         self._may_close = True
-        self.close()
+        QTimer.singleShot(0, self, self.close)  # Qt does not close what is just being asked to close
 
     def train_when_built(self, steps: int) -> None:
         """Train so many mini-batches as soon as the network stands."""

@@ -21,10 +21,17 @@ except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
 
 PART = ".part-"  # in the name of a file that is being written, before a number
+SHOWN = 60  # characters of each end of a path that is too long to be told
 
 
 class FileError(RecipeError):
     """A file that cannot be written or read; the message is one sentence: which, why, what to do."""
+
+
+def shortened(path: Path | str, shown: int = SHOWN) -> str:
+    """A path for a sentence: of a very long one the beginning and the end, so that what is said of it is still seen."""
+    text = str(path)
+    return text if len(text) <= 2 * shown else f"{text[:shown]}…{text[-shown:]}"
 
 
 def reason_of(error: BaseException) -> str:
@@ -109,4 +116,4 @@ def _told(path: Path, done: str) -> Iterator[None]:
     except FileError:  # of another file that was to come with this one
         raise
     except (OSError, ValueError, MemoryError) as error:
-        raise FileError(f"{path} cannot be {done} ({reason_of(error)}); choose another place") from None
+        raise FileError(f"{shortened(path)} cannot be {done} ({reason_of(error)}); choose another place") from None

@@ -20,7 +20,7 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from engine.breakpoints import Breakpoint
-from engine.files import reason_of, replacing
+from engine.files import reason_of, replacing, shortened
 from engine.frames import Array
 from engine.recipe import Recipe
 
@@ -136,8 +136,9 @@ def write(
         with replacing(path) as file:
             _fill(file, recipe, manifest, members, abandoned)
     except (OSError, ValueError) as error:
+        why = reason_of(error).lower()
         raise SessionFileError(
-            f"{path.name} cannot be saved ({reason_of(error).lower()}); what was there before is unchanged: "
+            f"{shortened(path.name, 20)} cannot be saved ({why}); what was there before is unchanged: "
             "choose another place or make room"
         ) from None
 

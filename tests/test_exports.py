@@ -202,6 +202,13 @@ def test_weights_of_the_same_name_are_not_overwritten_by_a_scripts_data(tmp_path
         assert file["W"].sum() == 3
 
 
+def test_a_name_too_long_for_a_file_is_told_of_in_a_short_sentence(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"….* cannot be written") as told:
+        export(moment_of(xor()), tmp_path / ("x" * 300 + ".py"), "numpy")
+    assert len(str(told.value)) < 250
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_command_line_writes_a_script_that_runs_or_says_why_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pytest
-from PySide6.QtCore import QItemSelectionModel, QMimeData, QModelIndex, QObject, QPoint, Qt, Signal
+from PySide6.QtCore import QEvent, QItemSelectionModel, QMimeData, QModelIndex, QObject, QPoint, Qt, Signal
 from PySide6.QtGui import QAction, QColor, QDragEnterEvent, QDragMoveEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QSpinBox, QToolButton
 from pytestqt.qtbot import QtBot
@@ -219,6 +219,7 @@ def test_typing_in_the_add_menu_searches_names_families_and_meanings(panel: Netw
         if typed != "softpl":
             qtbot.keyClick(menu, Qt.Key.Key_Delete)
     choose(panel, "layer", 0)
+    QApplication.sendEvent(menu, QEvent(QEvent.Type.Leave))  # the pointer, as the menu shrinks
     qtbot.keyClick(menu, Qt.Key.Key_Return)
     assert kinds(panel.session)[1] == "softplus"
 
@@ -236,6 +237,13 @@ def test_delete_removes_the_chosen_layer_and_undo_brings_it_back(panel: NetworkP
     assert (panel.chosen().place, panel.chosen().index) == ("layer", 1)
     panel.session.undo()
     assert titles(panel) == ["Data", "Dense", "ReLU", "Dense", "ReLU", "Dense", "Loss", "Training"]
+
+
+def test_a_card_is_chosen_also_after_undo_took_the_chosen_one_away(panel: NetworkPanel) -> None:
+    choose(panel, "layer", 0)
+    panel.duplicate_chosen()
+    panel.session.undo()
+    assert panel.list.chosen_rows() == [panel.list.currentIndex().row()]
 
 
 def test_data_loss_and_the_last_layer_cannot_be_removed(panel: NetworkPanel, qtbot: QtBot) -> None:
@@ -438,12 +446,17 @@ def test_a_chain_that_breaks_stays_as_a_draft_and_its_card_offers_the_cure(
 def test_the_first_cure_mends_the_chain(
     panel: NetworkPanel, stub: LinkStub, layers: tuple[LayerSpec, ...], at: int | None, cure: str
 ) -> None:
+    said: list[str] = []
+    panel.session.said.connect(lambda sentence, _: said.append(sentence))
     panel.session.use(msgspec.structs.replace(panel.session.recipe, layers=layers))
     stub.answer()
     broken = panel.session.broken
     assert (broken.at if broken is not None else None) == at
     if broken is not None:
         assert broken.cures[0].title == cure
+        assert said[-1].startswith("a draft: ")
+        assert "layers[" not in said[-1]
+        assert len(said[-1]) < 110, "it is seen whole in the line at the bottom"
         panel._cure(broken, 0)
         stub.answer()
         assert panel.session.broken is None

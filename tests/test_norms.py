@@ -15,6 +15,7 @@ from app.panels.curves import CurvesPanel
 from app.panels.norms import NormsPanel
 from app.widgets.bands import Bands, picture
 from app.widgets.series import small_font, spread
+from engine.timeline import Timeline
 
 from panel_tools import Desk
 
@@ -153,6 +154,18 @@ def test_a_network_without_parameters_shows_nothing_and_says_so(qtbot: QtBot):
     desk.step(3)
     assert panel.plot.series == ()
     panel.grab()
+
+
+def test_a_run_without_parameters_before_this_one_leaves_its_curves_as_they_are(
+    qtbot: QtBot, desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    panel = shown(qtbot, desk)
+    desk.step(3)
+    desk.session.histories[7] = Timeline(["loss"])
+    monkeypatch.setattr(desk.session, "other_paths", lambda **_: [(7, "all off", lambda: 4)])
+    panel.build(desk.session.network)
+    assert [s.name for s in panel.plot.series] == ["0 Dense", "2 Dense"]
+    assert panel.plot.overlays == ()
 
 
 def test_the_status_says_how_far_the_layers_are_apart(qtbot: QtBot, desk: Desk):

@@ -199,6 +199,14 @@ def test_the_window_tells_of_its_file_opens_what_is_dropped_and_asks_at_its_end(
     qtbot.waitUntil(lambda: not window.isVisible())
 
 
+def test_a_window_whose_changes_are_given_up_closes(window: Window, qtbot: QtBot) -> None:
+    window.session.train(2)
+    qtbot.waitUntil(lambda: window.files.modified)
+    window.files.ask_to_save = lambda _: "discard"
+    window.close()
+    qtbot.waitUntil(lambda: not window.isVisible())
+
+
 def test_what_was_not_saved_is_offered_once_its_process_is_gone(
     files: SessionFiles, session: Session, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

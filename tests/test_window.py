@@ -219,7 +219,7 @@ def test_stop_works_while_training_and_training_can_go_on(window: Window, qtbot:
     wait_for_step(qtbot, window.session, step + 1)
 
 
-def test_every_control_has_a_name_and_every_button_a_tool_tip(window: Window) -> None:
+def test_every_control_has_a_name_every_button_a_tool_tip_and_each_key_one_meaning(window: Window) -> None:
     controls = [w for kind in (QAbstractButton, QComboBox, QLineEdit) for w in window.findChildren(kind)]
     ours = [w for w in controls if not w.objectName().startswith("qt_") and w.isVisibleTo(window)]
     assert len(ours) > 15
@@ -228,6 +228,11 @@ def test_every_control_has_a_name_and_every_button_a_tool_tip(window: Window) ->
         assert name, f"{control} has no name"
         if isinstance(control, QAbstractButton):
             assert control.toolTip(), f"{name} has no tool tip"
+    commands = list(window.commands.values())
+    taken = [key.toString() for command in commands for key in command.shortcuts()]
+    for widget in window.findChildren(QWidget):
+        own = [key.toString() for action in widget.actions() if action not in commands for key in action.shortcuts()]
+        assert len({*taken, *own}) == len(taken) + len(own), f"a key of {widget} is given twice: {own}"
 
 
 def test_every_command_has_a_sentence_and_no_key_is_given_twice() -> None:

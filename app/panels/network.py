@@ -394,6 +394,9 @@ class NetworkPanel(Panel):
         self.cards.show(
             cards_of(self.session.recipe, self.session.network, dimmed=self._dimmed, broken=self.session.broken)
         )
+        here = self.list.currentIndex()
+        if here.isValid() and not self.list.chosen_rows():  # the chosen card has gone: the form is that of another one
+            self._choose(here.row())
 
     def _give_up_waiting(self) -> None:
         """The engine takes its time: what is known of the network before the edit is dimmed."""

@@ -79,6 +79,7 @@ class StepPlot(pg.PlotWidget):
         self._marked = np.zeros(0)
         self._limits: object = None
         self._layer = CurveLayer(self._box)
+        self._nothing = empty
         self._empty = pg.TextItem(empty, anchor=(0.5, 0.5))
         for item in (self._here, self._cursor, self._lost, self._lost_text, self._left_out, self._empty):
             item.setVisible(item is self._empty)
@@ -172,7 +173,10 @@ class StepPlot(pg.PlotWidget):
         self._draw()
 
     def _show_empty(self) -> None:
-        """Say that there is nothing yet, where there is room to say it whole."""
+        """Say that there is nothing yet, a word a line where there is little room; nothing where that is cut too."""
+        self._empty.setText(self._nothing)
+        if self._empty.boundingRect().width() > self._box.width():
+            self._empty.setText(self._nothing.replace(" ", "\n"))
         self._empty.setVisible(self._is_empty and self._empty.boundingRect().width() <= self._box.width())
 
     def show_all(self) -> None:
@@ -393,6 +397,7 @@ class StepPlot(pg.PlotWidget):
         self._lost.setPen(pen(theme.color("bad")))
         self._lost_text.setColor(theme.bad_text)
         self._empty.setColor(theme.muted)
+        self._show_empty()
         self._left_out.setColor(theme.muted)
         self._dress()
         self._draw()

@@ -57,10 +57,19 @@ class SearchMenu(QMenu):
                 told = f"{entry.text()} {heading.text()} {entry.toolTip()}".casefold()
                 entry.setVisible(all(word in told for word in words))
             heading.setVisible(any(entry.isVisible() for entry in entries))
-        found = self.found()
-        by_name = (entry for entry in found if entry.text().casefold().startswith(text.casefold()))
+        self._mark()
+
+    def _mark(self) -> None:
+        """Mark the entry that Enter takes: of those found, the first whose name begins so."""
+        text, found = self.field.text().casefold(), self.found()
+        by_name = (entry for entry in found if entry.text().casefold().startswith(text))
         if text and found:
             self.setActiveAction(next(by_name, found[0]))
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """The menu has shrunk away from under the pointer: what was found stays marked."""
+        super().leaveEvent(event)
+        self._mark()
 
     def event(self, event: QEvent) -> bool:
         """While it is open no key is a command elsewhere."""

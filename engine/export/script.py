@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from engine.export import Target, numpy_code, torch_code
 from engine.export.moment import MARK, Moment
 from engine.export.writing import FILE, WIDTH, Section, one_line
-from engine.files import FileError, as_npz, write_whole
+from engine.files import FileError, as_npz, shortened, write_whole
 
 SECTIONS = {"torch": torch_code.sections, "numpy": numpy_code.sections}
 LIBRARY = {"torch": "PyTorch", "numpy": "NumPy alone"}
@@ -45,7 +46,7 @@ def export(moment: Moment, path: Path, target: Target) -> tuple[Path, Path]:
 
 def _refuse_to_overwrite(arrays: Path) -> None:
     """Raise FileError where there is another file by this name, such as weights, that nobody said to overwrite."""
-    if not arrays.exists():
+    if not os.path.lexists(arrays):  # which a name too long for any file is not, as writing will tell
         return
     try:
         with arrays.open("rb") as opened:
@@ -55,7 +56,7 @@ def _refuse_to_overwrite(arrays: Path) -> None:
         ours = False
     if not ours:
         raise FileError(
-            f"{arrays} would be overwritten, and it is not the data of an exported script; choose another name"
+            f"{shortened(arrays)} would be overwritten, and it is no exported script's data; choose another name"
         )
 
 
