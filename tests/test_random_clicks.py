@@ -6,9 +6,11 @@ import os
 import random
 import sys
 from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QSettings, QStandardPaths, Qt, QTimer
 from PySide6.QtGui import QAction, QDesktopServices, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QWidget
@@ -22,6 +24,7 @@ SLICE = os.environ.get("NABLASCOPE_SLICE") == "1"
 COUNT = 400 if SLICE else 10_000
 BUTTONS = Qt.MouseButton.LeftButton, Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 CHORDS = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
+OF_USERS = QSettings.Format.NativeFormat, QSettings.Scope.UserScope
 KEYS = [
     *(Qt.Key(code) for code in range(Qt.Key.Key_A.value, Qt.Key.Key_Z.value + 1)),
     *(Qt.Key(code) for code in range(Qt.Key.Key_0.value, Qt.Key.Key_9.value + 1)),
@@ -139,11 +142,15 @@ def leaves(action: QAction) -> bool:
 
 
 @pytest.fixture
-def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No download and no browser; before the engine starts."""
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No download, no browser, and the file dialogs' own settings elsewhere; before the engine starts."""
+    users = Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericConfigLocation))
+    QSettings.setPath(*OF_USERS, str(tmp_path))
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda _: True)
+    yield
+    QSettings.setPath(*OF_USERS, str(users))
 
 
 @pytest.mark.campaign
