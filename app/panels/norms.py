@@ -96,13 +96,18 @@ class NormsPanel(Panel):
 
         others = self.session.other_paths(and_this=True)
         return tuple(
-            Overlay(name, fork_place(number), Dense(self._read_all(number)), length) for number, name, length in others
+            Overlay(name, fork_place(number), Dense(self._read_all(number)), length)
+            for number, name, length in others
+            if self._gradients(number)  # a network of which nothing learns has none
         )
+
+    def _gradients(self, fork: int) -> list[str]:
+        """The columns of a path that are gradients."""
+        return [name for name in self.session.histories[fork].columns if name.startswith("gradient.")]
 
     def _read_all(self, fork: int) -> Read:
         """The norm of all gradients on a path."""
-        history = self.session.histories[fork]
-        together = norms(history, [[name for name in history.columns if name.startswith("gradient.")]])
+        together = norms(self.session.histories[fork], [self._gradients(fork)])
 
         def read(first: int, last: int) -> Array:
             return np.asarray(together(first, last)[0])
