@@ -131,8 +131,8 @@ class Monkey(QObject):
 
     def _type(self, widget: QWidget) -> None:
         key, chord = self.random.choice(KEYS), self.random.choice(CHORDS)
-        self._note(f"type {name_of(widget)} {key.name} {chord.name}")
         target = QApplication.focusWidget() or widget
+        self._note(f"type {name_of(target)} {key.name} {chord.name}")
         QTest.keyPress(target, key, chord)
         if isValid(target):
             QTest.keyRelease(target, key, chord)

@@ -341,6 +341,5 @@ def test_undo_and_redo_bring_recipe_weights_and_timeline_back(machine: type[Buil
 def test_two_thousand_edits_with_undo_and_redo_bring_recipe_weights_and_timeline_back(machine: type[Builder]) -> None:
     short = os.environ.get("NABLASCOPE_SLICE") == "1"
     examined(machine, *((4, 40) if short else (65, 60)))
-    print(machine.counted)
     assert machine.counted["edit"] >= (50 if short else 2000)
     assert min(machine.counted["undo"], machine.counted["redo"]) >= (4 if short else 100)
