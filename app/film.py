@@ -72,7 +72,8 @@ class Filming(QObject):
         ending = Path(path).suffix[1:].lower()
         if ending not in KINDS:
             raise SavingError(f"{Path(path).name} names no kind of film; let it end in .gif, .png or .apng")
-        assert self._session.frame is not None
+        if self._session.frame is None:
+            raise SavingError("there is nothing to film yet; wait for the first picture")
         self._file = SavedFile(path)
         self._file.begin()
         self._reel, self._taken = reel, 0

@@ -26,12 +26,11 @@ class HelpButton(SignButton):
     def open(self) -> None:
         """Show the sentences."""
         self.popup = HelpPopup(self._title, theme.current().worded(self._hint), self)
+        self.popup.more.clicked.connect(self.popup.close)  # its own: another may have been opened and closed since
         self.popup.more.clicked.connect(self._go)
         self.popup.show_below(self)
 
     def _go(self) -> None:
-        if self.popup is not None:
-            self.popup.close()
         self.wanted.emit(f"{PANELS}#{slug(self._title)}")
 
 

@@ -162,8 +162,7 @@ class Transport(QWidget):
         self._tell_bug(network.recipe)
 
     def _on_adopted(self, _: Built) -> None:
-        if self.session.frame is not None:
-            self._tell_position()  # its formula may be another
+        self._tell_position()  # its formula may be another
 
     def _tell_bug(self, recipe: Recipe) -> None:
         """The badge: a bug is planted, and where, unless it is hidden."""
@@ -176,8 +175,8 @@ class Transport(QWidget):
 
     def _tell_position(self) -> None:
         frame, network = self.session.frame, self.session.network
-        assert network is not None
-        assert frame is not None
+        if network is None or frame is None:  # another has been built since, whose first frame is on its way
+            return
         self.live.show_last(self.session.live.last)
         if frame.step == 0:
             where = f"ready · {network.batches} mini-batches of {network.recipe.batch_size} an epoch"

@@ -69,6 +69,16 @@ def test_the_update_formula_follows_nesterov_and_weight_decay(
     assert inspector.box.currentData() == "0.update_W"
 
 
+def test_a_text_that_is_late_waits_for_the_first_frame_of_a_new_network(desk: Desk, qtbot: QtBot) -> None:
+    transport = Transport(desk.session, {name: QAction(command.text) for name, command in ACTIONS.items()})
+    qtbot.addWidget(transport)
+    desk.start()
+    assert desk.session.frame is None
+    transport._tell_position()
+    desk.show()
+    assert transport.where.text().startswith("ready")
+
+
 def test_the_name_of_a_layer_follows_its_rate(desk: Desk, qtbot: QtBot) -> None:
     flow, network, inspector = (kind(desk.session) for kind in (FlowPanel, NetworkPanel, InspectorPanel))
     for panel in (flow, network, inspector):

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app import theme
+from app.panel import find_panels
 from app.panels.flow import FlowPanel
 from app.session import Selection, Session
 from app.widgets import flow_images
@@ -25,8 +26,8 @@ from app.widgets.flow_rulers import decade_limit, extreme, tensor_limit
 from app.widgets.flow_turns import WITHIN, edges
 from app.widgets.flow_view import FlowView
 from engine.describe import describe
-from engine.frames import Frame, TensorInfo
-from engine.protocol import LayerInfo
+from engine.frames import Frame, Position, TensorInfo
+from engine.protocol import ForkInfo, LayerInfo, Paths
 from engine.recipe import Recipe
 from engine.run import Run
 
@@ -250,6 +251,24 @@ def test_a_net_without_parameters_has_no_empty_rows(qtbot):
     recipe = {**DIGITS, "data": {"kind": "xor"}, "layers": [{"kind": "tanh"}], "batch_size": 4}
     model = FlowModel(describe(Run(msgspec.convert(recipe, Recipe))))
     assert list(model.rows) == [Row.ACTIVATIONS, Row.GRADIENTS]
+
+
+@pytest.mark.parametrize("kind", find_panels(), ids=lambda kind: kind.name())
+def test_every_panel_shows_a_net_without_parameters_through_a_mini_batch(qtbot, kind):
+    desk = Desk(data={"kind": "xor"}, layers=[{"kind": "tanh"}], batch_size=4)
+    paths = tuple(ForkInfo(n, f"path {n}", 0, -1, Position(0, -1), 0, 0, Position(1, 5), (), None) for n in (0, 1))
+    desk.session.histories[1] = desk.session.history
+    desk.session.paths = Paths(0, paths, (0,), 1000, 10**9)
+    panel = kind(desk.session)
+    qtbot.addWidget(panel)
+    panel.resize(600, 400)
+    panel.show()
+    panel.build(desk.session.network)
+    desk.step()
+    for _ in desk.run.trainer.all_phases:
+        desk.run.step_part()
+        desk.show()
+        panel.grab()
 
 
 # --- layout -------------------------------------------------------------------------------------

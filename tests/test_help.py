@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from PySide6.QtCore import QSettings, Qt, QUrl
+from PySide6.QtCore import QCoreApplication, QEvent, QSettings, Qt, QUrl
 from PySide6.QtGui import QTextDocument
 from PySide6.QtWidgets import QLabel, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
@@ -16,6 +16,7 @@ from app.first_hint import FirstHint, is_wanted
 from app.guide import Pages, folder, slug
 from app.key_sheet import KeySheet, sections
 from app.panel import Panel, find_panels
+from app.panel_help import HelpButton
 from app.window import Window
 
 from panel_tools import Desk
@@ -114,6 +115,21 @@ def test_the_first_hint_is_sent_away_for_good(qtbot: QtBot, settings: QSettings)
     assert (folder() / tour.args[0]).is_file()
     assert hint.isHidden()
     assert not is_wanted(settings)
+
+
+def test_help_that_was_opened_twice_leads_into_the_guide(qtbot: QtBot) -> None:
+    button = HelpButton("Norms", "How large the weights are.")
+    qtbot.addWidget(button)
+    button.show()
+    button.open()
+    first = button.popup
+    assert first is not None
+    button.open()
+    assert button.popup is not None
+    button.popup.close()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    with qtbot.waitSignal(button.wanted):
+        first.more.click()
 
 
 def test_help_opens_from_the_window_and_stays_out_of_the_way(window: Window, qtbot: QtBot) -> None:

@@ -6,9 +6,11 @@ import os
 import random
 import sys
 from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QSettings, QStandardPaths, Qt, QTimer
 from PySide6.QtGui import QAction, QDesktopServices, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QWidget
@@ -22,6 +24,7 @@ SLICE = os.environ.get("NABLASCOPE_SLICE") == "1"
 COUNT = 400 if SLICE else 10_000
 BUTTONS = Qt.MouseButton.LeftButton, Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 CHORDS = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
+OF_USERS = QSettings.Format.NativeFormat, QSettings.Scope.UserScope
 KEYS = [
     *(Qt.Key(code) for code in range(Qt.Key.Key_A.value, Qt.Key.Key_Z.value + 1)),
     *(Qt.Key(code) for code in range(Qt.Key.Key_0.value, Qt.Key.Key_9.value + 1)),
@@ -35,17 +38,23 @@ KEYS = [
 class Monkey(QObject):
     """Does one thing after the other, also while a menu or a dialog with an event loop of its own is open."""
 
-    def __init__(self, window: Window, seed: int, count: int) -> None:
+    def __init__(self, window: Window, seed: int, count: int, log: Path) -> None:
         super().__init__(window)
         self.window, self.left = window, count
         self.random = random.Random(seed)
         self.done: deque[str] = deque(maxlen=20)  # the last things done, to do them again
+        self._all_done = log.open("w")  # all of them, also where the process breaks
         window.installEventFilter(self)
         self._go_on()
 
     def _go_on(self) -> None:
         """A timer of its own for each: one that beats again and again stands still inside its own slot."""
         QTimer.singleShot(0, self, self._act)
+
+    def _note(self, what: str) -> None:
+        self.done.append(what)
+        self._all_done.write(f"{what}\n")
+        self._all_done.flush()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """The window stays open."""
@@ -60,6 +69,7 @@ class Monkey(QObject):
         while (top := QApplication.activePopupWidget() or QApplication.activeModalWidget()) is not None:
             top.close()
         self.window.removeEventFilter(self)
+        self._all_done.close()
 
     def _act(self) -> None:
         self.left -= 1
@@ -73,7 +83,7 @@ class Monkey(QObject):
             return
         top = QApplication.activePopupWidget() or dialog
         if top is not None and self.random.random() < 0.2:
-            self.done.append(f"close {name_of(top)}")
+            self._note(f"close {name_of(top)}")
             top.close()
             return
         target = self._target(top or self.window)
@@ -90,7 +100,7 @@ class Monkey(QObject):
     def _click(self, widget: QWidget) -> None:
         button, chord, place = self.random.choice(BUTTONS), self.random.choice(CHORDS), self._place(widget)
         twice = self.random.random() < 0.2  # which makes a double click
-        self.done.append(f"{'double ' * twice}click {name_of(widget)} {place.toTuple()} {button.name} {chord.name}")
+        self._note(f"{'double ' * twice}click {name_of(widget)} {place.toTuple()} {button.name} {chord.name}")
         if isinstance(widget, QMenu) and (action := widget.actionAt(place)) is not None and leaves(action):
             return
         for _ in range(1 + twice):
@@ -102,7 +112,7 @@ class Monkey(QObject):
 
     def _drag(self, widget: QWidget) -> None:
         places = [self._place(widget) for _ in range(self.random.randint(2, 5))]
-        self.done.append(f"drag {name_of(widget)} {[place.toTuple() for place in places]}")
+        self._note(f"drag {name_of(widget)} {[place.toTuple() for place in places]}")
         left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
         QTest.mousePress(widget, left, none, places[0])
         for place in places[1:]:
@@ -114,15 +124,15 @@ class Monkey(QObject):
     def _turn(self, widget: QWidget) -> None:
         place, chord = self._place(widget), self.random.choice(CHORDS)
         turned = QPoint(0, self.random.choice((-240, -120, 120, 240)))
-        self.done.append(f"turn {name_of(widget)} {place.toTuple()} {turned.y()} {chord.name}")
+        self._note(f"turn {name_of(widget)} {place.toTuple()} {turned.y()} {chord.name}")
         there = QPointF(widget.mapToGlobal(place))
         phase, none = Qt.ScrollPhase.NoScrollPhase, Qt.MouseButton.NoButton
         QApplication.sendEvent(widget, QWheelEvent(QPointF(place), there, QPoint(), turned, none, chord, phase, False))
 
     def _type(self, widget: QWidget) -> None:
         key, chord = self.random.choice(KEYS), self.random.choice(CHORDS)
-        self.done.append(f"type {name_of(widget)} {key.name} {chord.name}")
         target = QApplication.focusWidget() or widget
+        self._note(f"type {name_of(target)} {key.name} {chord.name}")
         QTest.keyPress(target, key, chord)
         if isValid(target):
             QTest.keyRelease(target, key, chord)
@@ -139,11 +149,15 @@ def leaves(action: QAction) -> bool:
 
 
 @pytest.fixture
-def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No download and no browser; before the engine starts."""
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No download, no browser, and the file dialogs' own settings elsewhere; before the engine starts."""
+    users = Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericConfigLocation))
+    QSettings.setPath(*OF_USERS, str(tmp_path))
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda _: True)
+    yield
+    QSettings.setPath(*OF_USERS, str(users))
 
 
 @pytest.mark.campaign
@@ -151,9 +165,9 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(1 if SLICE else 4))
 def test_random_clicks_keys_and_drags_break_nothing(
-    nowhere: None, link: EngineLink, window: Window, qtbot: QtBot, seed: int
+    nowhere: None, link: EngineLink, window: Window, qtbot: QtBot, seed: int, tmp_path: Path
 ) -> None:
-    monkey = Monkey(window, seed, COUNT // (1 if SLICE else 4))
+    monkey = Monkey(window, seed, COUNT // (1 if SLICE else 4), tmp_path / "done.txt")
     try:
         qtbot.waitUntil(lambda: monkey.left <= 0, timeout=3_000_000)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QApplication
 
@@ -98,6 +99,7 @@ class Builder(RuleBasedStateMachine):
     """What a user does in the builder, while training goes on in between."""
 
     slots: FrameSlots
+    counted: Counter[str]  # what was done, over all examples
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,6 +124,7 @@ class Builder(RuleBasedStateMachine):
         """An edit, and what the model knows of it."""
         if recipe == self.session.recipe:
             return
+        self.counted["edit"] += 1
         self.session.use(recipe, **how)
         del self.places[self.at + 1 :]
         self.places.append((recipe, None))
@@ -220,20 +223,37 @@ class Builder(RuleBasedStateMachine):
         self.session.seek(min(step, len(self.run.history)))
         self.note()
 
-    @precondition(lambda self: self.session.can_undo())
-    @rule()
+    @rule(back=st.integers(1, 4), forth=st.integers(0, 3))
+    def undo_and_redo(self, back: int, forth: int) -> None:
+        """Some edits back and some of them again, each of them looked at."""
+        for _ in range(back):
+            self.undo()
+        for _ in range(forth):
+            self.redo()
+
+    @rule(forth=st.integers(1, 3))
+    def redo_some(self, forth: int) -> None:
+        for _ in range(forth):
+            self.redo()
+
     def undo(self) -> None:
+        if not self.session.can_undo():
+            return
+        self.counted["undo"] += 1
         self.at -= 1
         assert self.session.undo_name
         self.session.undo()
         self.came_back()
+        self.recipe_network_and_timeline_agree()
 
-    @precondition(lambda self: self.session.can_redo())
-    @rule()
     def redo(self) -> None:
+        if not self.session.can_redo():
+            return
+        self.counted["redo"] += 1
         self.at += 1
         self.session.redo()
         self.came_back()
+        self.recipe_network_and_timeline_agree()
 
     def came_back(self) -> None:
         """The recipe is that of the place, and so are its run's weights and timeline, as they were left."""
@@ -276,7 +296,7 @@ def machine(qapp: QApplication, monkeypatch: pytest.MonkeyPatch) -> Iterator[typ
     """The machine with room for frames, its engine without a process."""
     monkeypatch.setattr(engine.host, "Inbox", Answers)
     slots = FrameSlots()
-    Builder.slots = slots
+    Builder.slots, Builder.counted = slots, Counter()
     yield Builder
     slots.close()
 
@@ -319,4 +339,7 @@ def test_undo_and_redo_bring_recipe_weights_and_timeline_back(machine: type[Buil
 @pytest.mark.campaign
 @pytest.mark.timeout(1200)
 def test_two_thousand_edits_with_undo_and_redo_bring_recipe_weights_and_timeline_back(machine: type[Builder]) -> None:
-    examined(machine, *((4, 40) if os.environ.get("NABLASCOPE_SLICE") else (50, 60)))
+    short = os.environ.get("NABLASCOPE_SLICE") == "1"
+    examined(machine, *((4, 40) if short else (65, 60)))
+    assert machine.counted["edit"] >= (50 if short else 2000)
+    assert min(machine.counted["undo"], machine.counted["redo"]) >= (4 if short else 100)

@@ -200,7 +200,7 @@ class Lit:
         phase, now = frame.phase, frame.position.phase
         if phase.kind == "update":
             updated = tuple(t.address for t in model.rows.get(Row.PARAMETERS, ()))
-            return cls(None, Row.PARAMETERS, "backward", updated)
+            return cls(None, Row.PARAMETERS if updated else None, "backward", updated)
         fresh = tuple(t.address for t in model.tiles.values() if t.made_by == now)
         phases = model.network.phases
         parts = {i for i in range(now) if phase.same_operation(phases[i])}
