@@ -733,7 +733,8 @@ class Session(QObject):
         elif event.broken.recipe == self.recipe:
             self._answered = (self._edits[self._cursor], self._cursor, event.broken)
             self._set_broken(event.broken)
-            self.said.emit(draft_sentence(event.sentence, event.broken), True)
+            started = self.network is not None  # without a network, as from the shell, there is no card to look at
+            self.said.emit(draft_sentence(event.sentence, event.broken) if started else event.sentence, True)
 
     def _take_back(self, sentence: str, *, wrong: bool = True) -> None:
         """Go back to the recipe that the engine last answered, a draft perhaps, and say why."""
