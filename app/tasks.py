@@ -10,13 +10,14 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from app.cli import json_line, refuse
+from app.settling import Settling
 
 if TYPE_CHECKING:
     from app.window import Window
     from engine.frames import Frame
     from engine.protocol import Built
 
-SETTLE = 400  # milliseconds for every panel to have drawn its last frame
+PATIENCE = 5000  # milliseconds after which the picture is taken of what there is
 
 
 def screenshot(window: Window, steps: int, path: str) -> None:
@@ -30,7 +31,7 @@ def screenshot(window: Window, steps: int, path: str) -> None:
     def on_shown(frame: Frame) -> None:
         if frame.step >= begin + steps and not session.playing:
             session.shown.disconnect(on_shown)
-            QTimer.singleShot(SETTLE, finish)
+            Settling(session, window, patience=PATIENCE).wait(finish)
 
     def finish() -> None:
         if not Path(path).parent.is_dir() or not window.grab().save(path, "PNG"):
