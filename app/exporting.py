@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.saving import file_name
 from app.session import Session
+from app.widgets.question import confirmed
 from engine import protocol
 from engine.export import Target
 
@@ -66,21 +66,9 @@ def load_what_fits(session: Session, parent: QWidget, event: protocol.FitsPartly
 
 def ask_for_the_rest(parent: QWidget, event: protocol.FitsPartly) -> bool:
     """Ask whether to load the tensors that fit."""
-    box = QMessageBox(parent)
-    box.setIcon(QMessageBox.Icon.Question)
-    box.setWindowTitle("Load weights")
-    box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setText(f"{event.sentence}.")
     many = "tensors that fit" if event.fitting > 1 else "tensor that fits"
-    box.setInformativeText(f"Load the {event.fitting} {many}? All others stay as they are.")
-    load = box.addButton("Load what fits", QMessageBox.ButtonRole.AcceptRole)
-    cancel = box.addButton("Load nothing", QMessageBox.ButtonRole.RejectRole)
-    box.setDefaultButton(cancel)
-    box.setEscapeButton(cancel)
-    box.exec()
-    answer = box.clickedButton() is load
-    box.deleteLater()
-    return answer
+    details = f"Load the {event.fitting} {many}? All others stay as they are."
+    return confirmed(parent, "Load weights", f"{event.sentence}.", details, "Load what fits", "Load nothing")
 
 
 def ask_where(parent: QWidget, title: str, name: str, kinds: tuple[str, ...]) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QFileSystemWatcher, QObject, Qt, QTimer
-from PySide6.QtWidgets import QFileDialog, QInputDialog, QMessageBox, QWidget
+from PySide6.QtCore import QFileSystemWatcher, QObject, QTimer
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QWidget
 
 from app.session import Session
+from app.widgets.question import confirmed
 from engine.layers.custom import Custom, own_files
 from engine.subject import SubjectError
 
@@ -19,26 +20,13 @@ SETTLED = 300  # milliseconds without another change before a file counts as sav
 
 def ask_to_run(parent: QWidget, file: Path, changed: bool) -> bool:
     """Ask whether a file's code may run; no unless the user says yes."""
-    box = QMessageBox(parent)
-    box.setIcon(QMessageBox.Icon.Question)
-    box.setWindowTitle("Code of your own")
-    box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setText(
+    text = (
         f"{file.name} has changed since you allowed it. Run it as it is now?"
         if changed
         else f"This network runs the code in {file.name}. Run it?"
     )
-    box.setInformativeText(
-        f"{file}\n\nIt can do whatever you can do on this computer. Run it only if you wrote it or have read it."
-    )
-    run = box.addButton("Run it", QMessageBox.ButtonRole.AcceptRole)
-    refuse = box.addButton("Do not run it", QMessageBox.ButtonRole.RejectRole)
-    box.setDefaultButton(refuse)
-    box.setEscapeButton(refuse)
-    box.exec()
-    answer = box.clickedButton() is run
-    box.deleteLater()
-    return answer
+    warning = "It can do whatever you can do on this computer. Run it only if you wrote it or have read it."
+    return confirmed(parent, "Code of your own", text, f"{file}\n\n{warning}", "Run it", "Do not run it")
 
 
 class OwnCodeWatcher(QObject):

@@ -11,6 +11,7 @@ from PySide6.QtCore import QByteArray, QObject, QSettings, Signal
 from PySide6.QtWidgets import QMainWindow, QMessageBox, QWidget
 
 from app.session import Session
+from app.widgets.question import confirmed
 from engine import protocol
 from engine.files import remove_parts
 from engine.session_file import SUFFIX
@@ -203,6 +204,5 @@ def ask_to_save(parent: QWidget, name: str) -> Answer:
 
 def ask_to_overwrite(parent: QWidget, name: str) -> bool:
     """Whether a file that another program has changed is to be replaced."""
-    text = f"{name} was changed by another window or program since it was opened here. Replace it?"
-    buttons = QMessageBox.StandardButton
-    return QMessageBox.question(parent, "Nablascope", text, buttons.Yes | buttons.No, buttons.No) == buttons.Yes
+    text = f"{name} was changed by another window or program since it was opened here."
+    return confirmed(parent, "Nablascope", text, "Replace it by what is here?", "Replace it", "Keep it")
