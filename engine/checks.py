@@ -148,13 +148,13 @@ class Checks:
         due = live.due(time.perf_counter()) or (by_hand and live.every is None)
         if not due or self._looking is not None:
             return False
-        self._looking = live.slices(trainer), trainer
+        self._looking = live.slices(trainer, at_once=by_hand), trainer
         if by_hand and self._is_large(trainer):
             return False  # the step is shown first
         return self._live_slice()
 
     def _live_slice(self) -> bool:
-        """Nearly always there is but one: where the gradient seems wrong, a closer look takes many."""
+        """Of a small network nearly always the only one: where the gradient seems wrong, a closer look takes many."""
         assert self._looking is not None
         slices, trainer = self._looking
         self._warn(trainer)

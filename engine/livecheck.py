@@ -7,16 +7,15 @@ any two layers, gets a direction of its own. The layer nearest the output that h
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TypeAlias
 
 import numpy as np
 
 from engine.contracts import backward
 from engine.gradcheck import analytic_gradients
-from engine.joint import RETRIES, JointCheck, JointSlope
+from engine.joint import RETRIES, JointCheck, JointSlope, Slices
 from engine.layers.base import Array, Layer
 from engine.numeric import INPUT, STEP, Landscape
 from engine.tensorcheck import TensorCheck, TensorReport, settle_along
@@ -24,6 +23,7 @@ from engine.trainer import Trainer
 from engine.verdicts import FAIL_ERROR, VERDICTS, Verdict
 
 SHARE = 0.05  # of the running time
+SLICE = 0.004  # seconds after which a check that fits itself in lets training go on
 FAR_FROM_OVERFLOW = 1e9  # a loss; a gradient overflows only where losses are beyond any use
 NO_LOSS = "the loss is NaN or infinite: there is no slope to compare with"
 
@@ -41,9 +41,6 @@ class LiveVerdict:
     float32_error: float = 0.0  # how far the float32 network's own gradient is from that of its float64 copy
 
 
-Work: TypeAlias = Generator[None, None, LiveVerdict]
-
-
 class LiveCheck:
     """Runs as often as fits a twentieth of the running time, or every n-th step; keeps its copy of the network."""
 
@@ -59,21 +56,24 @@ class LiveCheck:
 
     def check(self, trainer: Trainer) -> LiveVerdict:
         """Check the step just done, before anything else changes its parameters; the trainer is left untouched."""
-        *_, found = self.slices(trainer)
+        *_, found = self.slices(trainer, at_once=True)
         assert found is not None
         return found
 
-    def slices(self, trainer: Trainer) -> Iterator[LiveVerdict | None]:
+    def slices(self, trainer: Trainer, at_once: bool = False) -> Iterator[LiveVerdict | None]:
         """As `check`, in slices: yields None, at last the verdict.
 
-        After the first slice the trainer may go on; the next check must wait for the end of this one.
+        After the first slice the trainer may go on; the next check must wait for the end of this one. Where every n-th
+        step is checked, or `at_once`, it is all one slice unless a closer look is needed.
         """
         work, spent = self._check(trainer), 0.0
+        within = np.inf if at_once or self.every else SLICE
         while True:
             started, found = perf_counter(), None
-            with trainer.computing():
+            with trainer.computing(), np.errstate(all="ignore"):
                 try:
-                    next(work)
+                    while not next(work) and perf_counter() < started + within:
+                        pass
                 except StopIteration as end:
                     found = end.value
             ended = perf_counter()
@@ -84,50 +84,50 @@ class LiveCheck:
         self._waited, self._next = 0, ended + spent * (1 / SHARE - 1)
         yield found
 
-    def _check(self, trainer: Trainer) -> Work:
+    def _check(self, trainer: Trainer) -> Slices[LiveVerdict]:
         joint = self._joint
         if joint is None or joint.source is not trainer.network:
             joint = self._joint = JointCheck(trainer, self._seed)
         joint.load(trainer)
-        step = trainer.step_count
+        step, loss = trainer.step_count, trainer.loss
         if not joint.network.slots:
             return LiveVerdict(step, "unresolvable", float("nan"), note="the network has no parameters")
         own, off = joint.own(trainer), 0.0
         if own is not None and trainer.network.dtype == np.float64:
             gradient = own
         else:
-            gradient = joint.backward()
+            gradient = yield from joint.backward()
             off = 0.0 if own is None else joint.apart(own, gradient)
         if not np.isfinite(gradient).all():
-            return _not_a_number(trainer, gradient if own is None else own)
-        slope = joint.slope(gradient)
+            return _not_a_number(step, loss, joint, gradient if own is None else own)
+        slope = yield from joint.slope(gradient)
         for scale in RETRIES[1:]:
             if slope.agrees or not np.isfinite(slope.numeric):
                 break
-            slope = joint.slope(gradient, scale, again=True)
+            slope = yield from joint.slope(gradient, scale, again=True)
         if slope.agrees:
             return LiveVerdict(step, "pass", slope.error, float32_error=off)
         return (yield from _closer_look(step, joint, gradient, slope, off))
 
 
-def _not_a_number(trainer: Trainer, gradient: Array) -> LiveVerdict:
+def _not_a_number(step: int, loss: float, joint: JointCheck, gradient: Array) -> LiveVerdict:
     """A gradient that holds NaN or infinity: an error where the loss of the step was finite, and far from overflow.
 
     Nothing else can be said: after its update the parameters it belongs to are lost.
     """
-    wrong = [slot.layer for slot in trainer.network.slots if not np.isfinite(slot.view(gradient)).all()]
-    if not wrong or not abs(trainer.loss) < FAR_FROM_OVERFLOW:
-        return LiveVerdict(trainer.step_count, "unresolvable", float("nan"), note=NO_LOSS)
+    wrong = [slot.layer for slot in joint.network.slots if not np.isfinite(slot.view(gradient)).all()]
+    if not wrong or not abs(loss) < FAR_FROM_OVERFLOW:
+        return LiveVerdict(step, "unresolvable", float("nan"), note=NO_LOSS)
     note = f"the gradient of layer {max(wrong)} holds NaN or infinity, though the loss is finite"
-    return LiveVerdict(trainer.step_count, "fail", float("nan"), max(wrong), note=note)
+    return LiveVerdict(step, "fail", float("nan"), max(wrong), note=note)
 
 
-def _closer_look(step: int, joint: JointCheck, gradient: Array, slope: JointSlope, off: float) -> Work:
+def _closer_look(step: int, joint: JointCheck, gradient: Array, slope: JointSlope, off: float) -> Slices[LiveVerdict]:
     """Follow the joint slope over many steps h; where that says fail, look at every tensor and every boundary."""
     land = joint.landscape()
-    yield
+    yield True
     land.noise  # noqa: B018  # takes a while where the network is large
-    yield
+    yield True
     lines, views = joint.network.views(joint.direction), joint.network.views(gradient.copy())
     found = settle_along(
         np.array([slope.analytic]), lambda scales: land.probe_line(lines, scales), STEP, joint.reach, land.noise
@@ -135,11 +135,11 @@ def _closer_look(step: int, joint: JointCheck, gradient: Array, slope: JointSlop
     verdict = VERDICTS[int(found.status[0])]
     if verdict != "fail":
         return LiveVerdict(step, verdict, slope.error, float32_error=off)
-    yield
+    yield True
     analytic = analytic_gradients(joint.network, joint.x.copy(), joint.targets) | views
     reports = {}
     for address in land.tensors:
-        yield
+        yield True
         reports[address] = _projected(land, address, analytic[address], joint.rng)
     wrong = {land.owner(address) for address, report in reports.items() if report.verdict == "fail"}
     tensors = {address: reports[address] for address in views}

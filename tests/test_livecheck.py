@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -217,11 +218,61 @@ def test_a_check_is_due_when_nineteen_times_its_own_length_has_passed(monkeypatc
     live, trainer = LiveCheck(), mlp()
     trainer.step()
     assert live.due(100.0)
-    clock = iter([100.0, 100.5])
+    clock = chain([100.0], repeat(100.5))
     monkeypatch.setattr("engine.livecheck.perf_counter", lambda: next(clock))
     live.check(trainer)
     assert not live.due(109.9)
     assert live.due(110.1)
+
+
+@both_dtypes
+@pytest.mark.parametrize("bug", [None, "ReLU mask missing", "NaN"])
+def test_training_may_go_on_between_slices_and_the_verdict_is_that_of_the_step_before(
+    monkeypatch: pytest.MonkeyPatch, bug: str | None, dtype: str
+) -> None:
+    monkeypatch.setattr("engine.livecheck.SLICE", 0.0)  # a slice ends wherever it may
+    if bug:
+        owner, name, wrong, _ = BUGS[bug]
+        monkeypatch.setattr(owner, name, wrong)
+    alone, trainer = mlp(dtype=dtype), mlp(dtype=dtype)
+    alone.step()
+    trainer.step()
+    expected = LiveCheck().check(alone)
+    slices, found = 0, None
+    for found in LiveCheck().slices(trainer):
+        slices += 1
+        trainer.step()
+    assert found is not None
+    assert slices > 5
+    assert (found.step, found.verdict, found.layer, found.note) == (1, expected.verdict, expected.layer, expected.note)
+    assert found.error == pytest.approx(expected.error, rel=1e-9, nan_ok=True)
+
+
+def test_a_check_of_every_step_or_at_once_is_one_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.livecheck.SLICE", 0.0)
+    trainer = mlp()
+    trainer.step()
+    assert len(list(LiveCheck(every=1).slices(trainer))) == 1
+    assert len(list(LiveCheck().slices(trainer, at_once=True))) == 1
+
+
+def test_blocks_of_a_large_network_are_cut_and_moved_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.joint.PIECE", 32)
+    monkeypatch.setattr("engine.joint.POOL", 64)
+    trainer, live = mlp(), LiveCheck()
+    for _ in range(3):
+        trainer.step()
+        assert live.check(trainer).verdict == "pass"
+    joint = live._joint
+    assert joint is not None
+    covered = np.concatenate([np.arange(part.here.start, part.here.stop) for part in joint._parts])
+    wanted = np.concatenate([slot.start + np.arange(slot.parameter.size) for slot in joint.network.slots])
+    assert (covered == wanted).all()
+    assert np.count_nonzero(joint.direction[wanted]) == len(wanted)
+    owner, name, wrong, address = BUGS["bias gradient forgotten"]
+    monkeypatch.setattr(owner, name, wrong)
+    trainer.step()
+    assert live.check(trainer).tensors[address].verdict == "fail"
 
 
 WITHOUT_EFFECT = {"batch-of-one", "mutates-input"}  # on the gradients of a batch of five: the full check sees them
