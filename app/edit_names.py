@@ -20,7 +20,7 @@ Layers = Sequence[LayerSpec]
 
 def name_of_edit(before: Recipe, after: Recipe) -> str:
     """What was done to come from one recipe to the other, in a few words; layers by the number on their card."""
-    changed = [f.name for f in msgspec.structs.fields(Recipe) if getattr(before, f.name) != getattr(after, f.name)]
+    changed = _differing(before, after)
     match changed:
         case []:
             return "start anew"
@@ -116,14 +116,18 @@ def _of_field(name: str, old: Any, new: Any) -> str:
 
 def _of_fields(where: str, old: Spec, new: Spec) -> str:
     """The only field that differs, else how many do."""
-    fields = [f for f in msgspec.structs.fields(old) if getattr(old, f.name) != getattr(new, f.name)]
-    if len(fields) != 1:
+    names = _differing(old, new)
+    if len(names) != 1:
         return f"change {where}"
-    pair = getattr(old, fields[0].name), getattr(new, fields[0].name)
-    title = fields[0].name.replace("_", " ")
+    pair = getattr(old, names[0]), getattr(new, names[0])
     if any(isinstance(value, tuple) for value in pair):
         return f"change {where}"
-    return f"{where} {title} {_value(pair[0])} → {_value(pair[1])}"
+    return f"{where} {_title(names[0])} {_value(pair[0])} → {_value(pair[1])}"
+
+
+def _differing(old: Spec, new: Spec) -> list[str]:
+    """The names of the fields that differ."""
+    return [name for name in old.__struct_fields__ if getattr(old, name) != getattr(new, name)]
 
 
 def _value(value: Any) -> str:

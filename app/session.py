@@ -798,6 +798,7 @@ class Session(QObject):
         self._note_live(event.live)
         shown = self.frame.tensors if self.frame is not None else {}
         self.frame = read_frame(self._link.slots, event, self.network.phases, self.network.batches, shown)
+        Throttle.begin_frame()
         self.shown.emit(self.frame)
         self._pace.start(self._rest_before_next())
 

@@ -23,6 +23,7 @@ from engine.recipe import Recipe, only_live_fields_differ
 from engine.spec import RecipeError
 from engine.threads import BlasThreads, threads_for
 
+NEIGHBOURS = frozenset({"x", "y", "grad_x", "grad_y"})  # roles of what goes through a layer
 EVALUATE_AT_ONCE = 1024  # samples; bounds the memory of an evaluation
 
 
@@ -384,15 +385,9 @@ class Trainer:
             return {"p": run.loss.p, "grad_y": run.loss.grad_y}.get(role)
         if not where.isdigit() or int(where) >= len(run.layers):
             return None
-        index, last = int(where), len(run.layers) - 1
-        neighbours = {
-            "x": run.layers[index - 1].y if index else run.x,
-            "y": run.layers[index].y,
-            "grad_x": run.layers[index].grad_x,
-            "grad_y": run.layers[index + 1].grad_x if index < last else run.loss.grad_y,
-        }
-        if role in neighbours:
-            return neighbours[role]
+        index = int(where)
+        if role in NEIGHBOURS:
+            return self._beside(index, role)
         inner = run.layers[index].inner(role)
         if inner is not None:
             return inner
@@ -406,6 +401,17 @@ class Trainer:
         if kind == "penalty":
             return next((p.added for p in self._penalties if p.address == address), None)
         return slot.view(network.store[self._rows[kind]])
+
+    def _beside(self, index: int, role: str) -> Array:
+        """What goes into a layer or comes out of it, forwards or backwards."""
+        run = self.current
+        if role == "y":
+            return run.layers[index].y
+        if role == "grad_x":
+            return run.layers[index].grad_x
+        if role == "x":
+            return run.layers[index - 1].y if index else run.x
+        return run.layers[index + 1].grad_x if index + 1 < len(run.layers) else run.loss.grad_y
 
     def of_parameter(self, layer: int, role: str) -> tuple[str, Slot] | None:
         """What a role of a layer is of a parameter, "" itself, "grad", "update", "penalty" or a slot's name; and whose.

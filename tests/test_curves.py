@@ -21,6 +21,7 @@ from app.session import Session
 from app.widgets.axes import limits, steady
 from app.widgets.curve_data import Dense, Sparse
 from app.widgets.numbers import exact, figures, percent, tiny
+from app.widgets.series import Overlay
 from app.widgets.smoothing import mean_of
 from app.widgets.throttle import Throttle
 from engine.frames import Position
@@ -497,3 +498,23 @@ def test_a_forks_past_is_laid_over_with_its_validation(panel: CurvesPanel, desk:
         scale = 100 if column.endswith("accuracy") else 1
         np.testing.assert_allclose(known.y, scale * history[column][np.array(known.x, int) - 1])
     assert [text for text, _ in panel.loss.drawn_tags()] == ["path 1"]
+
+
+def test_a_path_laid_over_is_not_read_anew_when_the_curves_are_built_again(panel: CurvesPanel):
+    plot, read = panel.loss, []
+
+    def overlay(name: str, table: object, value: float) -> Overlay:
+        return Overlay(name, 1, (table,), Dense(lambda a, b: read.append(b - a) or np.full(b - a, value)), lambda: 1000)
+
+    one, other = object(), object()
+    plot.set_overlays((overlay("first", one, 1.0),))
+    plot.set_series((), 0)
+    assert sum(read) >= 1000
+    read.clear()
+    plot.set_overlays((overlay("second", one, 1.0),))
+    plot.set_series((), 0)
+    assert sum(read) < 100  # a look at whether it is still the same
+    assert [found.name for found in plot.overlays] == ["second"]
+    plot.set_overlays((overlay("third", other, 2.0),))
+    plot.set_series((), 0)
+    assert plot.overlays[0].source.at(500)[1] == 2.0

@@ -136,14 +136,13 @@ class CurvesPanel(Panel):
         for plot, column in zip(self._plots, ("loss", "accuracy"), strict=True):
             shown = self._series(column, network) if plot is self.loss or has_classes else ()
             plot.set_overlays(self._others(column) if shown else ())
-            plot.set_series(shown)
+            plot.set_series(shown, len(self.session.history))
         self.accuracy.setVisible(has_classes)
         rows = {s.name: s.key_row() for plot in self._plots for s in plot.series}
         plots = 2 if has_classes else 1
         self.key.set_titles(TITLES[:plots], LONGEST[:plots])
         self.key.set_rows(tuple(rows.values()))
-        self._redraw_accuracy()
-        self._redraw_loss()
+        self._tell()
 
     def _series(self, column: str, network: Built) -> tuple[Series, ...]:
         """Of the present path: every step, the mean over some, validation, and what penalties add to the loss."""
@@ -176,11 +175,12 @@ class CurvesPanel(Panel):
 
         found = []
         for number, name, length in self.session.other_paths():
-            if column in self.session.histories[number].columns:
-                read, width = self._read(column, number), self.session.smoothing
+            history, width = self.session.histories[number], self.session.smoothing
+            if column in history.columns:
+                read, reads = self._read(column, number), (history, width)
                 mean = mean_of(read, width) if width else None
                 known = Sparse(self._read(f"validation_{column}", number))
-                found.append(Overlay(name, fork_place(number), Dense(read), length, mean, known))
+                found.append(Overlay(name, fork_place(number), reads, Dense(read), length, mean, known))
         return tuple(found)
 
     def _on_paths(self, _: Paths) -> None:
@@ -217,10 +217,14 @@ class CurvesPanel(Panel):
         for series in self.accuracy.series:
             series.source.update(length)
         self.loss.redraw(length)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Marks, the numbers, and how the loss stands."""
         self.loss.mark_steps(self.session.live.failed)
         self._mark_loss()
         self._values.ask(at_once=not self.session.playing)
-        self.status_changed.emit(self._status(self.session.cursor or length))
+        self.status_changed.emit(self._status(self.session.cursor or self.loss.length))
 
     def _mark_loss(self) -> None:
         """Say from which step on the loss is no number."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
 from app.panel import Panel
@@ -16,6 +14,7 @@ from app.session import Session
 from app.widgets.data_facts import DataFacts
 from app.widgets.guesses import Guess, guesses
 from app.widgets.plane import Plane
+from app.widgets.throttle import Throttle
 from app.widgets.thumbnails import Thumbnails
 from app.widgets.values_table import MOST_VALUES, ValuesTable
 from engine.boundary import MOST_POINTS
@@ -24,7 +23,7 @@ from engine.protocol import Built, Fetching, WatchItem
 
 GRID = 64  # cells of the decision boundary, each way
 MOST_CELLS = 1_500_000  # values of a mini-batch of pictures that are still sent whole
-CHANGE_EVERY = 0.25  # seconds a mini-batch stays while playing: faster, it is only flicker
+CHANGES = 4.0  # of the mini-batch a second while playing: faster, it is only flicker
 
 
 class DataPanel(Panel):
@@ -42,9 +41,7 @@ class DataPanel(Panel):
         super().__init__(session, parent)
         self._network: Built | None = None
         self._waiting: Frame | None = None
-        self._changed_at = 0.0
-        self._later = QTimer(self, singleShot=True)
-        self._later.timeout.connect(self._draw_waiting)
+        self._changes = Throttle(self._draw_waiting, self, CHANGES, takes_turns=True)
         self.thumbnails, self.plane, self.table = Thumbnails(self), Plane(self), ValuesTable(self)
         self.facts = DataFacts(self)
         self._stack = QStackedLayout()
@@ -106,11 +103,11 @@ class DataPanel(Panel):
             self._draw_plane(frame)
             return
         self._waiting = frame
-        wait = CHANGE_EVERY - (time.perf_counter() - self._changed_at) if self.session.playing else 0.0
-        if wait <= 0:
-            self._draw_waiting()
-        elif not self._later.isActive():
-            self._later.start(round(wait * 1000))
+        self._changes.ask(at_once=not self.session.playing)
+
+    def rest(self) -> None:
+        """What is not seen does not change."""
+        self._changes.stop()
 
     @property
     def _view(self) -> QWidget:
@@ -130,7 +127,6 @@ class DataPanel(Panel):
         frame, network = self._waiting, self._network
         if frame is None or network is None or self._too_large:
             return
-        self._changed_at = time.perf_counter()
         x = _values(frame, "data.x")
         if x is None:
             self.thumbnails.show_message("no mini-batch yet: step once to see one")

@@ -76,10 +76,10 @@ class NormsPanel(Panel):
         named = enumerate(zip(lines.names, lines.tags, strict=True))
         series = tuple(Series(name, Row(table, number), number, tag=tag) for number, (name, tag) in named)
         self.plot.set_overlays(self._others() if quantity == PER_LAYER else ())
-        self.plot.set_series(series)
+        self.plot.set_series(series, len(self.session.history))
         self.plot.setAccessibleName(f"{quantity} over steps")
         self.key.set_rows(tuple(s.key_row() for s in series))
-        self._redraw()
+        self._tell()
 
     def _on_choice(self, _: str) -> None:
         if self.session.network is not None:
@@ -96,7 +96,7 @@ class NormsPanel(Panel):
 
         others = self.session.other_paths(and_this=True)
         return tuple(
-            Overlay(name, fork_place(number), Dense(self._read_all(number)), length)
+            Overlay(name, fork_place(number), (self.session.histories[number],), Dense(self._read_all(number)), length)
             for number, name, length in others
             if self._gradients(number)  # a network whose layers are all off has none
         )
@@ -139,6 +139,10 @@ class NormsPanel(Panel):
 
     def _redraw(self) -> None:
         self.plot.redraw(len(self.session.history))
+        self._tell()
+
+    def _tell(self) -> None:
+        """Marks and numbers."""
         self.plot.mark_steps(self.session.live.failed)
         self._values.ask(at_once=not self.session.playing)
 

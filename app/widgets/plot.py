@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -87,12 +88,12 @@ class StepPlot(pg.PlotWidget):
 
     # --- what is shown ------------------------------------------------------------------------
 
-    def set_series(self, series: tuple[Series, ...]) -> None:
-        """Show these curves from now on."""
-        self._zoomed, self._length = False, 0
+    def set_series(self, series: tuple[Series, ...], length: int) -> None:
+        """Show these curves from now on, the table's rows up to `length`."""
+        self._zoomed = False
         self._series = series
         self._dress()
-        self.redraw(0)
+        self.redraw(length)
 
     def _dress(self) -> None:
         """The looks of the curves, and the pixels that their tags need right of the last step."""
@@ -113,8 +114,11 @@ class StepPlot(pg.PlotWidget):
         return NOT_ON_LOG if self._left_out.isVisible() else ""
 
     def set_overlays(self, overlays: tuple[Overlay, ...]) -> None:
-        """Lay other paths' curves over these from now on."""
-        self._overlays = overlays
+        """Lay other paths' curves over these from now on; those that were there keep what they have read."""
+        before = {overlay.reads: overlay for overlay in self._overlays}
+        self._overlays = tuple(
+            replace(before.get(new.reads, new), name=new.name, color=new.color, length=new.length) for new in overlays
+        )
 
     @property
     def overlays(self) -> tuple[Overlay, ...]:

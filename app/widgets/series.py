@@ -38,10 +38,14 @@ class Series:
 
 @dataclass(frozen=True)
 class Overlay:
-    """The same quantity on another path, with the path's name at its end; perhaps its mean, and its validation."""
+    """The same quantity on another path, with the path's name at its end; perhaps its mean, and its validation.
+
+    `reads` is what its curves are read from; two overlays of one plot that read the same have the same curves.
+    """
 
     name: str
     color: int
+    reads: tuple[object, ...]
     source: Source
     length: Callable[[], int]
     mean: Dense | None = None

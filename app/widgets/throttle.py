@@ -8,18 +8,21 @@ from typing import ClassVar
 
 from PySide6.QtCore import QObject, QTimer
 
-TURN = 0.014, 0.05  # seconds from one turn to the next, at least and at most
+TURN = 0.014, 0.025  # seconds from one turn to the next, at least and at most
+ROOM = 0.04  # seconds between frames from which there is time for all such work after each
 
 
 class Throttle(QObject):
     """Does its work at once when asked, then rests; what is asked for meanwhile is done once, after the rest.
 
     Its timer stands still when nothing was asked for during the last rest. Those that take turns never work in the
-    same frame, so that several expensive ones do not make it late together; `pace` says how far apart frames are.
+    same frame, so that several expensive ones do not make it late together; `pace` says how far apart frames are. Where
+    they come slowly all take turns, between frames.
     """
 
     _last_turn: ClassVar[float] = 0.0
     _turn: ClassVar[float] = TURN[0]
+    _between: ClassVar[bool] = False
 
     def __init__(
         self, work: Callable[[], None], parent: QObject, per_second: float = 8.0, *, takes_turns: bool = False
@@ -36,6 +39,13 @@ class Throttle(QObject):
     def pace(cls, seconds: float) -> None:
         """Frames come so far apart now: a turn is a little less than that."""
         cls._turn = min(max(0.8 * seconds, TURN[0]), TURN[1])
+        cls._between = seconds > ROOM
+
+    @classmethod
+    def begin_frame(cls) -> None:
+        """A frame is drawn now; where there is time after it, that is a turn."""
+        if cls._between:
+            cls._last_turn = time.perf_counter()
 
     @property
     def resting(self) -> bool:
@@ -71,11 +81,12 @@ class Throttle(QObject):
     def _do(self) -> None:
         """Work and rest, or wait for the next turn."""
         now = time.perf_counter()
-        self._waiting = self._takes_turns and now - Throttle._last_turn < Throttle._turn
+        takes_turns = self._takes_turns or Throttle._between
+        self._waiting = takes_turns and now - Throttle._last_turn < Throttle._turn
         if self._waiting:
             self._rest.start(round(1000 * Throttle._turn))
             return
-        if self._takes_turns:
+        if takes_turns:
             Throttle._last_turn = now
         self._rest.start(self._pause)
         self._work()

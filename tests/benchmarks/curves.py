@@ -35,7 +35,7 @@ def redraws(curves: int, steps: int) -> tuple[float, float]:
     table = Dense(lambda first, last: values[:, first:last])
     plot = StepPlot("log", "curves", "")
     plot.resize(*SIZE)
-    plot.set_series(tuple(Series(str(n), Row(table, n), n, tag=str(n)) for n in range(curves)))
+    plot.set_series(tuple(Series(str(n), Row(table, n), n, tag=str(n)) for n in range(curves)), 0)
     plot.show()
     plot.redraw(steps - 10 * ROUNDS)
     QApplication.processEvents()

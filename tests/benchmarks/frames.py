@@ -36,8 +36,8 @@ from engine.recipe import Recipe
 import report
 
 MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist"
-ROUNDS = 3
-SECONDS = 3.0  # of each measurement
+ROUNDS = 6
+SECONDS = 1.5  # of each turn
 WARM_UP = 1.5
 SLOWER = 4  # times as long for a network with steps of a tenth of a second
 SIZE = (1440, 900)
@@ -94,6 +94,7 @@ class Live:
         self._until(lambda: self.session.frame is not None, 20.0)
         self.session.play()
         self._until(lambda: False, slower * WARM_UP)
+        self.rest()
 
     def _until(self, done: Callable[[], bool], seconds: float) -> None:
         end = time.perf_counter() + seconds
@@ -102,8 +103,10 @@ class Live:
             time.sleep(0.001)
 
     def measure(self) -> tuple[float, list[float], list[float]]:
-        """Steps a second, milliseconds of each repaint, milliseconds between frames."""
+        """Play for a turn: steps a second, milliseconds of each repaint, milliseconds between frames."""
         repaints: list[float] = []
+        self.session.play()
+        self._until(lambda: False, 0.3)
         self.shown_at.clear()
         first, start = len(self.session.history), time.perf_counter()
         while (now := time.perf_counter()) < start + self.seconds:
@@ -115,7 +118,15 @@ class Live:
             else:
                 time.sleep(0.0005)
         rate = (len(self.session.history) - first) / (time.perf_counter() - start)
-        return rate, repaints, (np.diff(self.shown_at) * 1e3).tolist()
+        gaps = (np.diff(self.shown_at) * 1e3).tolist()
+        self.rest()
+        return rate, repaints, gaps
+
+    def rest(self) -> None:
+        """Stand still."""
+        self.session.pause()
+        self._until(lambda: not self.session.playing, 5.0)
+        self._until(lambda: False, 0.3)
 
     def close(self) -> None:
         """End the engine and the window."""
@@ -125,39 +136,59 @@ class Live:
 
 
 HEADLESS = """
-import json, sys, time
+import sys, time
 import numpy as np
 from engine.recipe import Recipe
-from engine.timeline import Timeline
 from engine.run import Run
 np.seterr(all="ignore")
-run = Run(Recipe.from_json(sys.stdin.read()), health=True)
-end = time.perf_counter() + {warm_up}
-while time.perf_counter() < end:
-    run.step()
-first, start = run.position.step, time.perf_counter()
-while time.perf_counter() < start + {seconds}:
-    run.step()
-print((run.position.step - first) / (time.perf_counter() - start))
+run = Run(Recipe.from_json(sys.stdin.readline()), health=True)
+for line in sys.stdin:
+    first, start, seconds = run.position.step, time.perf_counter(), float(line)
+    while time.perf_counter() < start + seconds:
+        run.step()
+    print((run.position.step - first) / (time.perf_counter() - start), flush=True)
 """
 
 
-def headless_rate(recipe: Recipe, slower: float = 1) -> float:
-    """Steps a second of a run in a process of its own that nobody watches, on one BLAS thread as in the app."""
-    script = HEADLESS.format(warm_up=slower * WARM_UP, seconds=slower * SECONDS)
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, input=recipe.to_json(), capture_output=True, text=True, check=True, env=environment)
-    return float(json.loads(done.stdout))
+class Headless:
+    """A run in a process of its own that nobody watches, on one BLAS thread as in the app."""
+
+    def __init__(self, recipe: Recipe, slower: float = 1) -> None:
+        self.seconds = slower * SECONDS
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", HEADLESS],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        )
+        self._tell(json.dumps(json.loads(recipe.to_json())))
+        self._rate(slower * WARM_UP)
+
+    def _tell(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def _rate(self, seconds: float) -> float:
+        assert self.process.stdout is not None
+        self._tell(str(seconds))
+        return float(self.process.stdout.readline())
+
+    def rate(self) -> float:
+        """Play for a turn: steps a second."""
+        return self._rate(self.seconds)
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.communicate()
 
 
 def plain_against_ours(live: Live) -> Iterator[float]:
     """How many times longer a frame takes in the plain way, for the tensors of the Flow view: as played, and whole."""
     import pyqtgraph as pg  # after PySide6
 
-    live.session.pause()
-    live._until(lambda: not live.session.playing, 5.0)
-    live._until(lambda: False, 1.0)
+    live.rest()
     flow, frame = live.window.panels["flow"], live.session.frame
     assert isinstance(flow, FlowPanel)
     assert frame is not None
@@ -196,8 +227,7 @@ def plain_against_ours(live: Live) -> Iterator[float]:
 
 def opened(live: Live) -> dict[str, float]:
     """Milliseconds from asking for a panel to its having been painted, the longest of three."""
-    live.session.pause()
-    live._until(lambda: not live.session.playing, 5.0)
+    live.rest()
     taken: dict[str, float] = {}
     for name, dock in live.window.docks.items():
         for _ in range(3):
@@ -235,8 +265,7 @@ def bytes_a_step(live: Live) -> tuple[float, float]:
     again: its copy of the scalars, and what the plots of loss, accuracy and norms keep of them. The engine's own copy
     is packed alike and lies within the budget.
     """
-    live.session.pause()
-    live._until(lambda: not live.session.playing, 5.0)
+    live.rest()
     for name in ("norms", "curves"):
         live.window.show_panel(name)
     live._until(lambda: False, 1.0)
@@ -259,16 +288,17 @@ def measure() -> Iterator[report.Figure]:
     """Four figures for each network, then those of the default network alone."""
     app = QApplication([])
     for case, (recipe, share, longest) in all_cases().items():
+        slower = SLOWER if "4096" in case else 1
+        live, headless = Live(app, recipe, slower), Headless(recipe, slower)
         kept, repaints, gaps = [], [], []
         for _ in range(ROUNDS):
-            slower = SLOWER if "4096" in case else 1
-            alone = headless_rate(recipe, slower)
-            live = Live(app, recipe, slower)
+            before = headless.rate()
             rate, some_repaints, some_gaps = live.measure()
-            live.close()
-            kept.append(rate / alone)
+            kept.append(2 * rate / (before + headless.rate()))
             repaints += some_repaints
             gaps += some_gaps
+        live.close()
+        headless.close()
         yield report.figure(case, "share of the headless rate kept", statistics.median(kept), "", share, at_least=True)
         yield report.figure(case, "repaint p95", float(np.percentile(repaints, 95)), "ms", longest, at_least=False)
         yield report.figure(case, "repaint median", float(np.median(repaints)), "ms", None, at_least=False)
