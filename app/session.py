@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import msgspec
 import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from app.consent import Consent
-from app.edit_names import name_of_edit
+from app.edit_history import Edited, EditHistory
 from app.link import EngineLink
 from app.live_history import LiveHistory
 from app.widgets.throttle import Throttle
@@ -35,24 +34,11 @@ from engine.timeline import Timeline
 from engine.trainer import State
 
 FRAME_RATE = 60  # frames a second, at most
-MOST_UNDO = 200
 MANY_PARAMETERS = 200_000  # beyond it a check of every entry is not what one wants first
 CANCELLED = "the download was cancelled; the run before goes on, and what has come is kept for the next time"
 CANCELLED_AT_ONCE = "the download was cancelled; what has come is kept, and a restart goes on with it"
 DRAFT = "a draft: "  # so begins what is said of one
 MOST_LOST = 3  # engines lost in a row before no more is asked of a new one
-
-
-@dataclass(frozen=True)
-class Edited:
-    """A place in the history of edits: the recipe, and the number of its run once the engine has told it."""
-
-    recipe: Recipe
-    run: int | None = None
-    fresh: bool = False  # its run begins with weights drawn from the recipe
-
-
-Answered: TypeAlias = tuple[Edited, int, protocol.BrokenChain | None]
 
 
 @dataclass(frozen=True)
@@ -103,12 +89,9 @@ class Session(QObject):
         super().__init__()
         self._link = link
         self.consent = consent or Consent()
-        self._edits = [Edited(recipe)]  # undo is a list of recipes with a cursor
-        self._cursor = 0
-        self._edit_key: object = None
+        self._edits = EditHistory(recipe)
         self._playing_back = False
         self.broken: protocol.BrokenChain | None = None  # why the engine does not train by the recipe edited now
-        self._answered: Answered = (self._edits[0], 0, None)  # what it last answered, and the cursor then
         self._lost_in_a_row = 0  # engines that ended before a network stood
         self._state: State | None = None
         self._saves: list[protocol.SaveSession] = []  # that the engine has not answered yet
@@ -157,7 +140,7 @@ class Session(QObject):
     @property
     def recipe(self) -> Recipe:
         """The recipe as it is edited now."""
-        return self._edits[self._cursor].recipe
+        return self._edits.present.recipe
 
     def use(self, recipe: Recipe, key: object = None, *, run: int | None = None, fresh: bool = False) -> None:
         """Go on with this recipe; edits in a row with the same `key` (a number being typed) are one for undo.
@@ -168,55 +151,43 @@ class Session(QObject):
         another = network is not None and ((fresh and network.kept) or run not in (None, network.run))
         if (recipe == self.recipe and not another) or not self._may_run(recipe):
             return
-        edited = Edited(recipe, run, fresh)
-        if key is None or key != self._edit_key or self._cursor == self._answered[1] == 0:
-            del self._edits[self._cursor + 1 :]
-            self._edits.append(edited)
-            del self._edits[:-MOST_UNDO]
-            self._cursor = len(self._edits) - 1
-        else:
-            self._edits[self._cursor] = edited
-        self._edit_key = key
+        self._edits.add(Edited(recipe, run, fresh), key)
         self._send_recipe()
 
     def can_undo(self) -> bool:
         """Whether there is an edit to take back."""
-        return self._cursor > 0
+        return self._edits.beside(-1) is not None
 
     def can_redo(self) -> bool:
         """Whether there is an edit to make again."""
-        return self._cursor < len(self._edits) - 1
+        return self._edits.beside(+1) is not None
 
     @property
     def undo_name(self) -> str:
         """The edit that undo takes back, such as "remove ReLU 2"; "" where there is none."""
-        return self._name_between(self._cursor - 1) if self.can_undo() else ""
+        return self._edits.name_beside(-1)
 
     @property
     def redo_name(self) -> str:
         """The edit that redo makes again; "" where there is none."""
-        return self._name_between(self._cursor) if self.can_redo() else ""
-
-    def _name_between(self, at: int) -> str:
-        return name_of_edit(self._edits[at].recipe, self._edits[at + 1].recipe)
+        return self._edits.name_beside(+1)
 
     def undo(self) -> None:
         """Take the last edit back."""
-        self._move_cursor(-1)
+        self._move(-1)
 
     def redo(self) -> None:
         """Make the edit again that was taken back."""
-        self._move_cursor(+1)
+        self._move(+1)
 
-    def _move_cursor(self, by: int) -> None:
-        to = self._cursor + by
-        if 0 <= to < len(self._edits) and self._may_run(self._edits[to].recipe):
-            self._cursor = to
-            self._edit_key = None
+    def _move(self, by: int) -> None:
+        to = self._edits.beside(by)
+        if to is not None and self._may_run(to.recipe):
+            self._edits.move(by)
             self._send_recipe()
 
     def _send_recipe(self) -> None:
-        edited = self._edits[self._cursor]
+        edited = self._edits.present
         self._link.send(protocol.Use(edited.recipe, run=edited.run, fresh=edited.fresh))
         self.recipe_changed.emit(self.recipe)
 
@@ -571,7 +542,7 @@ class Session(QObject):
             nothing = f"{Path(path).name} is not saved, since no network stands yet; wait until one is built"
             self.file_saved.emit(protocol.SessionSaved(path, nothing, auto=auto))
             return
-        view = View(tuple(edited.recipe for edited in self._edits), self._cursor, layout, auto, own_file)
+        view = View(self._edits.recipes, self._edits.cursor, layout, auto, own_file)
         self._saves.append(protocol.SaveSession(path, view, auto))
         self._link.send(self._saves[-1])
 
@@ -607,9 +578,8 @@ class Session(QObject):
         self._forget_check()
         view = event.view
         known = view.cursor < len(view.recipes) and view.recipes[view.cursor] == event.recipe
-        self._edits = [Edited(recipe) for recipe in view.recipes] if known else [Edited(event.recipe)]
-        self._cursor = view.cursor if known else 0
-        self._edit_key, self._state, self._answered = None, None, (self._edits[self._cursor], self._cursor, None)
+        self._edits.open(*((view.recipes, view.cursor) if known else ((event.recipe,), 0)))
+        self._state = None
         self._set_broken(None)
         self.comparing = None
         self._forget_live(0)
@@ -655,7 +625,7 @@ class Session(QObject):
         self._new_engine = True
         if self.most_threads is not None:
             self._link.send(protocol.SetThreads(self.most_threads))
-        self._edits = [replace(edited, run=None) for edited in self._edits]  # it knows of no run
+        self._edits.forget_runs()
         if self._lost_in_a_row > 1:
             self._take_back("the engine ends whenever it builds this network; this is the last one that stood")
         wanted = self._lost_in_a_row <= MOST_LOST and self._link.first_recipe != self.recipe
@@ -716,9 +686,7 @@ class Session(QObject):
 
     def _accept(self, recipe: Recipe, run: int) -> None:
         """The engine trains by this recipe, in the run of this number."""
-        if recipe == self.recipe:
-            self._edits[self._cursor] = replace(self._edits[self._cursor], run=run)
-        self._answered = (Edited(recipe, run), self._cursor, None)
+        self._edits.accept(recipe, run)
         self._set_broken(None)
 
     def _set_broken(self, broken: protocol.BrokenChain | None) -> None:
@@ -731,20 +699,17 @@ class Session(QObject):
         if event.broken is None:
             self._take_back(event.sentence)
         elif event.broken.recipe == self.recipe:
-            self._answered = (self._edits[self._cursor], self._cursor, event.broken)
+            self._edits.keep_draft(event.broken)
             self._set_broken(event.broken)
             started = self.network is not None  # without a network, as from the shell, there is no card to look at
             self.said.emit(draft_sentence(event.sentence, event.broken) if started else event.sentence, True)
 
     def _take_back(self, sentence: str, *, wrong: bool = True) -> None:
         """Go back to the recipe that the engine last answered, a draft perhaps, and say why."""
-        edited, cursor, broken = self._answered
-        self._edits[cursor:] = [edited]
-        self._cursor = cursor
-        self._edit_key = None
+        broken = self._edits.take_back()
         self.said.emit(sentence, wrong)
         self._set_broken(broken)
-        self.recipe_changed.emit(edited.recipe)
+        self.recipe_changed.emit(self.recipe)
 
     def _on_failed(self, event: protocol.Failed) -> None:
         """Whatever was asked for last did not work out."""
