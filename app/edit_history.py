@@ -57,6 +57,11 @@ class EditHistory:
         """Which of them is the present one."""
         return self._cursor
 
+    @property
+    def answered(self) -> bool:
+        """Whether the engine has said something to the present recipe."""
+        return self.present.recipe == self._answer.edited.recipe
+
     def add(self, edited: Edited, key: object = None) -> None:
         """Make an edit, which ends what was undone; of those in a row with the same `key` only the last stays.
 

@@ -21,11 +21,12 @@ START_WITHIN = 30.0  # seconds a new process may take to report
 class EngineLink(QObject):
     """Carries commands to the engine and its events to the GUI thread.
 
-    `received` brings each event; `lost` says in one sentence that the engine died or hung; a new one is then starting.
+    `received` brings each event; `lost` says in one sentence that the engine died, hung, or, where its second value is
+    true, was stopped on the user's word; a new one is then starting.
     """
 
     received = Signal(object)
-    lost = Signal(str)
+    lost = Signal(str, bool)
     _arrived = Signal(object, object)  # from the reader's thread: the process and its event, None at its end
 
     def __init__(self, engine: EngineProcess | None = None, log_file: str | None = None) -> None:
@@ -116,20 +117,20 @@ class EngineLink(QObject):
         else:
             self.send(protocol.Ping())
 
-    def _replace(self, what: str) -> None:
-        """Start a new engine in place of one that is dead or hung."""
-        self._starts += 1
+    def _replace(self, what: str, by_hand: bool = False) -> None:
+        """Start a new engine in place of one that is dead or hung, or not wanted any more."""
+        self._starts += not by_hand
         if self._starts > MOST_STARTS:
             self.close()
-            self.lost.emit("the engine cannot be started; close Nablascope and look into its log files")
+            self.lost.emit("the engine cannot be started; close Nablascope and look into its log files", False)
             return
         self._end()
         self._adopt(EngineProcess(self._log_file))
-        self.lost.emit(f"{what}; a new one goes on from the last saved step")
+        self.lost.emit(f"{what}; a new one goes on from the last saved step", by_hand)
 
     def restart(self) -> None:
         """Give the present engine up on the user's word."""
-        self._replace("the engine was stopped")
+        self._replace("the engine was stopped", by_hand=True)
 
     def _end(self) -> None:
         """End the process and the thread that reads from it."""

@@ -37,6 +37,7 @@ FRAME_RATE = 60  # frames a second, at most
 MANY_PARAMETERS = 200_000  # beyond it a check of every entry is not what one wants first
 CANCELLED = "the download was cancelled; the run before goes on, and what has come is kept for the next time"
 CANCELLED_AT_ONCE = "the download was cancelled; what has come is kept, and a restart goes on with it"
+STOPPED = "the engine was stopped before the network you asked for stood; this is the last one that did"
 DRAFT = "a draft: "  # so begins what is said of one
 MOST_LOST = 3  # engines lost in a row before no more is asked of a new one
 
@@ -788,9 +789,9 @@ class Session(QObject):
         if self.checking:
             self._on_checked(protocol.Checked("", 0, (), (), "cancelled", cancelled=True))
 
-    def _on_lost(self, sentence: str) -> None:
+    def _on_lost(self, sentence: str, by_hand: bool) -> None:
         self._forget_check()
-        self._lost_in_a_row += 1
+        self._lost_in_a_row += not by_hand
         self._on_playing(protocol.Playing(False))
         for save in tuple(self._saves):
             name = Path(save.path).name
@@ -799,6 +800,8 @@ class Session(QObject):
         if self.fetching is not None:  # the new engine goes on with what the old one trained, not with its download
             self._on_fetching(None)
             self._take_back(sentence)
+        elif by_hand and not self._edits.answered:
+            self._take_back(STOPPED)
         else:
             self.said.emit(sentence, True)
 

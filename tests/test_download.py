@@ -90,7 +90,7 @@ def test_a_download_longer_than_the_patience_with_an_engine_is_no_hang(
 ) -> None:
     monkeypatch.setattr("app.link.HUNG_AFTER", 0.6)
     lost: list[str] = []
-    link.lost.connect(lost.append)
+    link.lost.connect(lambda sentence, _: lost.append(sentence))
     server.hold_after = 1000
     want(running)
     wait_for_bytes(qtbot, running, 1000)

@@ -49,7 +49,9 @@ def test_of_edits_with_one_key_the_last_stays_but_never_in_place_of_the_first_re
 
 
 def test_a_refused_edit_leads_back_to_what_the_engine_trains(edits: EditHistory) -> None:
+    assert edits.answered
     edits.add(Edited(recipe(100)))
+    assert not edits.answered
     assert edits.take_back() is None
     assert (edits.present, edits.cursor) == (Edited(recipe(6), 5), 5)
 

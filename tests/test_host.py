@@ -242,12 +242,30 @@ def test_an_engine_that_dies_of_one_network_goes_back_to_the_one_before(
     wait_for_step(qtbot, session, 1)
 
 
+def test_an_engine_stopped_by_hand_gives_up_only_what_it_was_building(session: Session, qtbot: QtBot) -> None:
+    before, said = session.recipe, []
+    session.said.connect(lambda sentence, _: said.append(sentence))
+    for _ in range(5):  # oftener than an engine may end by itself
+        session._link.restart()
+    with qtbot.waitSignal(session.built, timeout=10_000):
+        pass
+    assert session.recipe == before
+    assert not any("cannot be started" in sentence or "ends whenever" in sentence for sentence in said)
+    session.use(msgspec.structs.replace(before, batch_size=16))
+    with qtbot.waitSignal(session.built, timeout=10_000):
+        session._link.restart()
+    assert session.recipe == before
+    assert said[-1].startswith("the engine was stopped before the network you asked for stood")
+    session.step("batch")
+    wait_for_step(qtbot, session, 1)
+
+
 def test_an_engine_that_cannot_start_at_all_is_given_up_with_a_sentence(
     qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.host.main", os._exit)  # every engine process ends at once
     link, said = EngineLink(), []
-    link.lost.connect(said.append)
+    link.lost.connect(lambda sentence, _: said.append(sentence))
     qtbot.waitUntil(lambda: any("cannot be started" in sentence for sentence in said), timeout=30_000)
     assert len(said) <= 5
     link.close()
