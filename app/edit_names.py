@@ -24,7 +24,7 @@ def name_of_edit(before: Recipe, after: Recipe) -> str:
     match changed:
         case []:
             return "start anew"
-        case ["layers"]:
+        case ["layers"] | ["layers", "bugs"]:  # which go with their layers
             return _of_layers(before.layers, after.layers)
         case ["bugs"]:
             return "plant a bug" if len(after.bugs) >= len(before.bugs) else "take a bug out"

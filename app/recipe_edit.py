@@ -12,7 +12,7 @@ from app.widgets.field_types import initial
 from engine.layers import LayerSpec
 from engine.layers.off import Off
 from engine.layers.residual import Residual
-from engine.recipe import Recipe
+from engine.recipe import Recipe, with_layers
 from engine.spec import KindSpec, Spec
 
 _K = TypeVar("_K", bound=KindSpec)
@@ -30,19 +30,15 @@ def default_spec(kind: type[_K]) -> _K:
     return msgspec.convert({**given, "kind": kind.kind()}, kind)
 
 
-def with_layers(recipe: Recipe, layers: Sequence[LayerSpec]) -> Recipe:
-    """The recipe with other layers."""
-    return msgspec.structs.replace(recipe, layers=tuple(layers))
-
-
 def insert_layer(recipe: Recipe, at: int, layer: LayerSpec) -> Recipe:
     """The recipe with one layer more, which has the index `at`."""
-    return with_layers(recipe, (*recipe.layers[:at], layer, *recipe.layers[at:]))
+    places = range(len(recipe.layers))
+    return with_layers(recipe, (*recipe.layers[:at], layer, *recipe.layers[at:]), (*places[:at], None, *places[at:]))
 
 
 def remove_layers(recipe: Recipe, at: Collection[int]) -> Recipe:
     """The recipe without some of its layers."""
-    return with_layers(recipe, [layer for i, layer in enumerate(recipe.layers) if i not in at])
+    return _rearranged(recipe, [i for i in range(len(recipe.layers)) if i not in at])
 
 
 def replace_layer(recipe: Recipe, at: int, layer: LayerSpec) -> Recipe:
@@ -57,16 +53,24 @@ def move_layer(recipe: Recipe, at: int, to: int) -> Recipe:
 
 def move_layers(recipe: Recipe, at: Collection[int], to: int) -> Recipe:
     """The recipe with some layers moved, in their order, so that the index of the first becomes `to`."""
-    moved = [recipe.layers[i] for i in sorted(at)]
-    rest = remove_layers(recipe, at).layers
-    return with_layers(recipe, (*rest[:to], *moved, *rest[to:]))
+    rest = [i for i in range(len(recipe.layers)) if i not in at]
+    return _rearranged(recipe, [*rest[:to], *sorted(at), *rest[to:]])
+
+
+def _rearranged(recipe: Recipe, places: Sequence[int]) -> Recipe:
+    """The recipe with the layers of these indices."""
+    return with_layers(recipe, [recipe.layers[i] for i in places], places)
 
 
 def duplicate_layers(recipe: Recipe, at: Collection[int]) -> Recipe:
     """The recipe with a copy of some layers behind the last of them."""
     behind = max(at) + 1
-    copies = [recipe.layers[i] for i in sorted(at)]
-    return with_layers(recipe, (*recipe.layers[:behind], *copies, *recipe.layers[behind:]))
+    copies, places = [recipe.layers[i] for i in sorted(at)], range(len(recipe.layers))
+    return with_layers(
+        recipe,
+        (*recipe.layers[:behind], *copies, *recipe.layers[behind:]),
+        (*places[:behind], *[None] * len(copies), *places[behind:]),
+    )
 
 
 def switch_layers(recipe: Recipe, at: Collection[int]) -> Recipe:

@@ -18,7 +18,7 @@ from engine.layers.reshape import Flatten, Reshape
 from engine.layers.residual import Residual
 from engine.network import ChainError, check_outputs, shape_chain
 from engine.protocol import BrokenChain, Cure, Refused
-from engine.recipe import Recipe
+from engine.recipe import Recipe, with_layers
 from engine.spec import RecipeError
 
 MOST_CURES = 2
@@ -51,7 +51,7 @@ def _cures(error: ChainError) -> Iterator[Cure]:
     for title, layers in _candidates(error):
         if not layers or len(layers) > 200 or any(isinstance(spec, Custom) for spec in layers):
             continue
-        recipe = msgspec.structs.replace(error.recipe, layers=layers)
+        recipe = with_layers(error.recipe, layers)
         reached = _reach(recipe, error)
         if reached is None or (not error.outputs and reached > error.at + len(layers) - len(error.recipe.layers)):
             yield Cure(title, recipe)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
@@ -101,6 +102,30 @@ class Recipe(Spec, frozen=True, kw_only=True):
     def to_json(self) -> str:
         """The recipe as indented JSON, every field written out."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2).decode()
+
+
+def with_layers(recipe: Recipe, layers: Sequence[LayerSpec], places: Sequence[int | None] | None = None) -> Recipe:
+    """The recipe with other layers; planted bugs go with the layers they are in, and with those that are gone.
+
+    `places` has for every layer the index that it had, None where it is new. Without it, those at both ends that are
+    the same are what they were, and so are those between if they are as many.
+    """
+    if places is None:
+        places = _places_by_ends(recipe.layers, layers)
+    bugs = tuple(
+        msgspec.structs.replace(bug, layer=bug.layer if bug.layer < 0 else places.index(bug.layer))
+        for bug in recipe.bugs
+        if bug.layer < 0 or bug.layer in places
+    )
+    return msgspec.structs.replace(recipe, layers=tuple(layers), bugs=bugs)
+
+
+def _places_by_ends(old: Sequence[LayerSpec], new: Sequence[LayerSpec]) -> list[int | None]:
+    shorter = min(len(old), len(new))
+    head = next((i for i in range(shorter) if old[i] != new[i]), shorter)
+    tail = next((i for i in range(shorter - head) if old[-1 - i] != new[-1 - i]), shorter - head)
+    middle = [None] * (len(new) - head - tail) if len(old) != len(new) else range(head, len(new) - tail)
+    return [*range(head), *middle, *range(len(old) - tail, len(old))]
 
 
 def validated(recipe: Recipe) -> Recipe:

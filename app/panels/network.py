@@ -24,7 +24,6 @@ from app.recipe_edit import (
     remove_layers,
     switch_layers,
     unwrap_layer,
-    with_layers,
     wrap_layers,
 )
 from app.recipe_form import RecipeForm
@@ -40,7 +39,7 @@ from engine.layers import LayerSpec
 from engine.layers.custom import Custom
 from engine.layers.residual import Residual
 from engine.protocol import BrokenChain, Built
-from engine.recipe import Recipe
+from engine.recipe import Recipe, with_layers
 from engine.spec import RecipeError
 
 TRACES = 4.0  # a second: redrawings of the curves on the cards
