@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, ClassVar
@@ -89,6 +89,11 @@ class Loaded(msgspec.Struct, frozen=True, eq=False):
     values: dict[str, Any]
     of_data: ClassVar[bool] = False
 
+    @property
+    def nbytes(self) -> int:
+        """The memory of the tensors."""
+        return sum(int(value.nbytes) for value in self.values.values())
+
     def apply(self, trainer: Trainer) -> list[Undo]:
         """Write the tensors; the buffers also where a mini-batch that is given up would put them back from."""
         network = trainer.network
@@ -101,6 +106,12 @@ class Loaded(msgspec.Struct, frozen=True, eq=False):
             if address in places:
                 places[address][...] = value
         return []
+
+
+def bytes_of_loaded(paths: Iterable[Iterable[object]]) -> int:
+    """The memory of the weights out of files among the changes of some paths, which may share them."""
+    loaded = {id(change): change.nbytes for path in paths for change in path if isinstance(change, Loaded)}
+    return sum(loaded.values())
 
 
 def target_of(trainer: Trainer, label: int) -> Any:

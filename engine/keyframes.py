@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.edits import bytes_of_loaded
 from engine.frames import Array
 from engine.recipe import Recipe
 from engine.timeline import RunError
@@ -64,7 +65,7 @@ class Keyframe:
 
 
 class Keyframes:
-    """Takes keyframes and thins them out: all forks of a run together stay within `budget` bytes, scalars counted."""
+    """Takes keyframes and thins them out: all forks of a run together stay within `budget` bytes, all else counted."""
 
     def __init__(self, trainer: Trainer, budget: int) -> None:
         network = trainer.network
@@ -123,7 +124,8 @@ class Keyframes:
     def _thin(self, forks: list[Fork], cursor: int) -> None:
         """Where there is no room for one more, drop a sixteenth of the keyframes: those that are needed least."""
         scalars = sum(fork.history.nbytes for fork in forks) + AHEAD * 8 * len(forks[0].history.columns)
-        room = max(1, min(MOST, (self.budget - scalars) // max(self.size, 1)))
+        others = scalars + bytes_of_loaded(fork.changes for fork in forks)
+        room = max(1, min(MOST, (self.budget - others) // max(self.size, 1)))
         if self.count < room:
             del self._spare[room - self.count :]  # scalars have grown into their place
             return

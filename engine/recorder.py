@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from engine.edits import Undo
+from engine.edits import Undo, bytes_of_loaded
 from engine.forks import Change, Fork
 from engine.frames import Phase, Position
 from engine.health import Health
@@ -87,8 +87,10 @@ class Recorder:
 
     @property
     def nbytes(self) -> int:
-        """The memory of keyframes and scalars."""
-        return self.keyframes.nbytes + sum(fork.history.nbytes for fork in self.forks.values())
+        """The memory of keyframes, scalars and weights out of files."""
+        forks = self.forks.values()
+        scalars = sum(fork.history.nbytes for fork in forks)
+        return self.keyframes.nbytes + scalars + bytes_of_loaded(fork.changes for fork in forks)
 
     # --- forwards ---------------------------------------------------------------------------------
 

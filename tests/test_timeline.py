@@ -420,6 +420,22 @@ def test_keyframes_stay_within_the_budget_and_grow_rarer_with_age() -> None:
 
 
 @pytest.mark.usefixtures("eager")
+def test_weights_loaded_count_in_the_budget_once_for_all_forks() -> None:
+    run = Run(recipe(), budget=70_000)  # of which the scalars of 100 steps are 27,000
+    stepped(run, 20)
+    values = {address: value.copy() for address, value in run.trainer.parameters.items()}
+    size, before = sum(value.nbytes for value in values.values()), run.nbytes
+    for _ in range(200):
+        run.load(values, "weights.npz")
+    assert run.nbytes == before + 200 * size
+    run.fork()
+    for _ in range(80):
+        stepped(run, 1)
+        assert run.nbytes <= 70_000
+    assert run.recorder.keyframes.count > 2
+
+
+@pytest.mark.usefixtures("eager")
 def test_several_forks_share_one_budget() -> None:
     run = Run(recipe(), budget=150_000)
     for number in range(4):
