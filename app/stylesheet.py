@@ -35,6 +35,7 @@ QLabel[role="alert"] {{ background: {t.bad_text}; color: {t.panel}; font-weight:
     padding: 1px 8px; }}
 QToolButton[role="quiet"] {{ background: transparent; border: none; color: {t.muted}; padding: 0 4px; }}
 QToolButton[role="tool"] {{ padding: 2px 4px; }}
+QFileDialog QToolButton {{ padding: 2px; }}
 QToolButton[role="quiet"]:hover {{ color: {t.text}; background: {t.lit}; }}
 QLabel[role="good"] {{ color: {t.good_text}; }}
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from functools import partial
 
 from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtGui import (
+    QAction,
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QGuiApplication,
+    QKeyEvent,
+    QKeySequence,
+    QShowEvent,
+)
 from PySide6.QtWidgets import (
     QApplication,
     QDockWidget,
@@ -76,6 +85,7 @@ class Window(QMainWindow):
         self.files = SessionFiles(session, self, settings)
         self.files.choose_name = partial(choose_session_name, self)
         self._may_close = self._wrong = self._asking = False
+        self._first_sizes_wanted = False
         self.commands = {name: self._make_action(name) for name in ACTIONS}
         self._add_transport()
         self.preferences = Preferences(session, appearance, settings)
@@ -267,6 +277,7 @@ class Window(QMainWindow):
                 self.docks[front].raise_()
         self.setCorner(Qt.Corner.BottomLeftCorner, AREAS["left"])  # the forms need the height
         self.setCorner(Qt.Corner.BottomRightCorner, AREAS["bottom"])
+        self._first_sizes_wanted = True
         QTimer.singleShot(0, self, self._set_first_sizes)  # once the docks have been laid out
 
     def _place(self, name: str) -> int:
@@ -278,7 +289,10 @@ class Window(QMainWindow):
         self.resize(FIRST_SIZE.boundedTo(QGuiApplication.primaryScreen().availableSize() - FRAME))
 
     def _set_first_sizes(self) -> None:
-        """Proportions of the first look."""
+        """Proportions of the first look, unless a kept layout has taken their place."""
+        if not self._first_sizes_wanted:
+            return
+        self._first_sizes_wanted = False
         across, down = Qt.Orientation.Horizontal, Qt.Orientation.Vertical
         width, height = self.width(), self.height()
         shares = {
@@ -362,8 +376,19 @@ class Window(QMainWindow):
         if not any(s.availableGeometry().intersects(self.frameGeometry()) for s in QGuiApplication.screens()):
             self._take_first_size()
             self.move(QGuiApplication.primaryScreen().availableGeometry().topLeft())
-        if isinstance(state, QByteArray) and not state.isEmpty() and not self.restoreState(state, STATE_VERSION):
-            self.reset_layout()
+        if isinstance(state, QByteArray) and not state.isEmpty():
+            self._first_sizes_wanted = not self.restoreState(state, STATE_VERSION)
+            if self._first_sizes_wanted:
+                self.reset_layout()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Have the first sizes before anything is painted, so that nothing jumps."""
+        super().showEvent(event)
+        layout = self.layout()
+        if self._first_sizes_wanted and layout is not None:
+            layout.activate()
+            self._set_first_sizes()
+            layout.activate()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Remember the layout; changes that are not saved are asked about first."""

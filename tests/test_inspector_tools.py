@@ -95,6 +95,16 @@ def test_between_two_pictures_no_entry_is_named(panel: InspectorPanel, desk: Des
     assert desk.session.selection == Selection("0.W")
 
 
+def test_a_click_between_two_pictures_leaves_the_mark_where_it_was(panel: InspectorPanel, desk: Desk, qtbot: QtBot):
+    desk.session.select("0.W", (13, 5))
+    desk.step(1)
+    marked = panel.view.marked
+    qtbot.mouseClick(panel.view, Qt.MouseButton.LeftButton, pos=panel.view.cell_rect(8, 8).center().toPoint())
+    assert desk.session.selection == Selection("0.W", (13, 5))
+    assert marked is not None
+    assert panel.view.marked == marked
+
+
 def test_the_switch_between_pictures_and_matrix_is_there_only_where_pictures_make_sense(
     panel: InspectorPanel, desk: Desk
 ):

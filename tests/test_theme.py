@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QEvent
 from PySide6.QtGui import QColor, QIcon, QImage, QPalette
-from PySide6.QtWidgets import QApplication, QLabel, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QToolButton, QWidget
+from pytestqt.qtbot import QtBot
 
 from app import icons, theme
 from app.theme import DARK, LIGHT, Theme
@@ -163,3 +164,23 @@ def test_a_role_can_be_given_to_a_widget_already_on_screen(qtbot: Any, qapp: QAp
     window.show()
     theme.mark(label, "error")
     assert label.palette().color(QPalette.ColorRole.WindowText).name() == DARK.bad_text
+
+
+def test_the_buttons_of_a_file_dialog_have_room_for_their_icons(qapp: QApplication, qtbot: QtBot) -> None:
+    appearance = theme.Appearance(qapp, "dark")
+    dialog = QFileDialog()
+    qtbot.addWidget(dialog)
+    dialog.setOption(QFileDialog.Option.DontUseNativeDialog)
+    dialog.show()
+    button = dialog.findChild(QToolButton, "newFolderButton")
+    assert button is not None
+    picture = button.grab().toImage()
+    ground = picture.pixelColor(4, 4)
+    across = {
+        x
+        for x in range(4, button.width() - 4)
+        for y in range(4, button.height() - 4)
+        if picture.pixelColor(x, y) != ground
+    }
+    assert len(across) >= 12
+    appearance.deleteLater()

@@ -198,6 +198,29 @@ def test_layout_and_look_are_remembered(window: Window, settings: QSettings, qtb
     assert window.session.smoothing == 101
 
 
+def test_sizes_of_panels_are_remembered(window: Window, settings: QSettings, qtbot: QtBot) -> None:
+    network = window.docks["network"]
+    window.resizeDocks([network], [network.height() + 60], Qt.Orientation.Vertical)
+    qtbot.wait(20)
+    tall = network.height()
+    window.close()
+    second = Window(window.session, window.link, window.appearance, settings)
+    qtbot.addWidget(second)
+    second.show()
+    qtbot.wait(20)
+    assert second.docks["network"].height() == tall
+    second.commands["reset_layout"].trigger()
+    qtbot.waitUntil(lambda: second.docks["network"].height() < tall)
+
+
+def test_the_timeline_is_slim_from_the_first_picture_on(window: Window, qtbot: QtBot) -> None:
+    second = Window(window.session, window.link, window.appearance)
+    qtbot.addWidget(second)
+    second.show()
+    second.grab()  # before any timer has fired
+    assert second.docks["timeline"].height() < 80
+
+
 def test_light_and_dark_change_at_once_and_zero_stays_the_paper(window: Window, qtbot: QtBot) -> None:
     for _ in range(2):
         window.commands["toggle_theme"].trigger()

@@ -288,6 +288,8 @@ class InspectorPanel(Panel):
         entry = self._entry(row, column)
         if entry is not None:
             self.session.select(entry.address, entry.index)
+        elif self.session.selection is not None:  # between two pictures: the mark stays at the entry it was at
+            self.view.mark_entry(self.session.selection.index)
 
     def _on_hinted(self, cells: tuple[Selection, ...]) -> None:
         """Ring the cells that lie in the tensor shown."""
