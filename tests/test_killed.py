@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
-from threading import Thread
 
 import pytest
 
@@ -22,7 +21,7 @@ from engine.keyframes import DEFAULT_BUDGET
 from engine.opened_run import restore
 from engine.session_archive import Archive
 
-from killed_app import FASTER, PER_SECOND
+from killed_app import FASTER, PER_SECOND, tell
 from waiting import shared_blocks_of
 
 pytestmark = [
@@ -35,37 +34,36 @@ MOMENTS = ("saving", "late", "autosaving", "any", "saving", "start", "saving")
 WHOM = ("app", "engine", "both")  # as many as have no divisor in common with the moments: each meets each
 PATIENCE = 60.0  # seconds
 MOST_LOST = 30 * PER_SECOND // FASTER + 10  # ticks: half a minute, and until the first picture after a save
+BEGUN = ("saving", "autosaving")
 ENDED = ("", "Z")  # what the system says of a process that is no more, or only waits to be counted
 ROOT = Path(__file__).parents[1]
 
 
 class Victim:
-    """An app in a process of its own, and the lines it tells."""
+    """An app in a process of its own, and the lines it told."""
 
     def __init__(self, folder: Path, seed: int, habit: str, tick: int) -> None:
         self.folder, self.file, self.first_tick = folder, folder / "mine.nabla", tick
         environment = os.environ | {"QT_QPA_PLATFORM": "offscreen", "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
         words = (ROOT / "tests" / "killed_app.py", self.file, folder, habit, seed, tick)
-        self.process = subprocess.Popen(
-            [sys.executable, *map(str, words)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            text=True,
-            start_new_session=True,
-        )
-        self.lines: list[list[str]] = []
-        self._reader = Thread(target=self._read)
-        self._reader.start()
+        self.told = folder / "told.txt"  # a pipe would not end before an engine that lives on
+        with self.told.open("wb") as told:
+            self.process = subprocess.Popen(
+                [sys.executable, *map(str, words)],
+                stdout=told,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,
+            )
 
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        whole = (line for line in iter(self.process.stdout.readline, "") if line.endswith("\n"))
-        self.lines.extend(line.split() for line in whole)
+    @property
+    def lines(self) -> list[list[str]]:
+        """All whole lines so far, in words."""
+        return [line.split() for line in self.told.read_text().rpartition("\n")[0].splitlines()]
 
     def all(self, *words: str) -> list[list[str]]:
         """The lines that begin with one of the words."""
-        return [line for line in tuple(self.lines) if line[0] in words]
+        return [line for line in self.lines if line[0] in words]
 
     def ticks(self, *words: str) -> list[int]:
         """The ticks in those lines."""
@@ -85,30 +83,30 @@ class Victim:
         end = time.monotonic() + PATIENCE
         while len(self.all(word)) < total:
             assert time.monotonic() < end, f"no {word!r} came: {self.lines[-5:]}"
-            time.sleep(0.002)
+            time.sleep(0.005)
 
     def under_way(self) -> list[int]:
-        """The ticks of the saves that have begun and not ended."""
-        return [
-            begun
-            for kind in ("sav", "autosav")
-            for begun in self.ticks(f"{kind}ing")[-1:]
-            if begun not in self.ticks(f"{kind}ed")
-        ]
+        """The ticks of the saves that the present engine has begun and not ended."""
+        lines = self.lines
+        ready = max((place for place, line in enumerate(lines) if line[0] == "ready"), default=0)
+        begun = {word: int(tick) for word, tick in (line[:2] for line in lines[ready + 1 :] if line[0] in BEGUN)}
+        return [tick for word, tick in begun.items() if tick not in self.ticks(done(word))]
 
     def kill(self) -> None:
         """The app, at once."""
         self.process.kill()
         self.process.wait()
-        self._reader.join()
 
     def end(self) -> None:
         """All that it started, however the test went."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.kill()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+
+
+def done(word: str) -> str:
+    """The word that tells the end of what another one tells the beginning of."""
+    return word.replace("ing", "ed")
 
 
 # --- the blow -----------------------------------------------------------------------------------
@@ -128,10 +126,9 @@ def wait_for_moment(victim: Victim, moment: str, rng: Random) -> None:
         time.sleep(2.5 * rng.random())
     else:
         victim.wait_for("tick", PER_SECOND // 2)  # until there is something to save
-        done = moment.replace("ing", "ed")
-        victim.wait_for(done)
+        victim.wait_for(done(moment))
         victim.wait_for(moment)
-        time.sleep(1.1 * rng.random() * float(victim.all(done)[-1][2]))
+        time.sleep(1.1 * rng.random() * float(victim.all(done(moment))[-1][2]))
 
 
 def strike(victim: Victim, whom: str, moment: str, rng: Random) -> bool:
@@ -234,7 +231,7 @@ def test_whenever_it_is_killed_files_are_whole_and_nothing_stays(number: int, fo
         try:
             wait_for_moment(victim, moment, rng)
             hit = strike(victim, whom, moment, rng)
-            print(f"kill {kill}: {whom}, {moment}" + ", in a save" * hit)
+            tell("kill", kill, whom, moment, "in a save" if hit else "")
             check_what_is_left(victim)
             tick = victim.tick
         finally:
