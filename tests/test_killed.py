@@ -112,7 +112,7 @@ def done(word: str) -> str:
 # --- the blow -----------------------------------------------------------------------------------
 
 
-def wait_for_moment(victim: Victim, moment: str, rng: Random) -> None:
+def wait_for_moment(victim: Victim, moment: str, whom: str, rng: Random) -> None:
     """Until shortly after a save was begun, or for so long that an autosave must be there, or for no reason."""
     if moment == "start":
         victim.wait_until("engine")
@@ -120,8 +120,9 @@ def wait_for_moment(victim: Victim, moment: str, rng: Random) -> None:
         return
     victim.wait_until("ready")
     assert dead_parts(victim.folder) == [], "the start has left half a file"
-    if moment == "late":
-        victim.wait_for("tick", rng.randrange(MOST_LOST, 2 * MOST_LOST))
+    if moment == "late":  # of an engine's end it is what comes after
+        least = 1 if whom == "engine" else MOST_LOST
+        victim.wait_for("tick", rng.randrange(least, least + MOST_LOST))
     elif moment == "any":
         time.sleep(2.5 * rng.random())
     else:
@@ -229,7 +230,7 @@ def test_whenever_it_is_killed_files_are_whole_and_nothing_stays(number: int, fo
         rng, moment, whom = Random(kill), MOMENTS[kill % len(MOMENTS)], WHOM[kill % len(WHOM)]
         victim = Victim(folder, kill, "plays" if moment == "late" else "saves", tick)
         try:
-            wait_for_moment(victim, moment, rng)
+            wait_for_moment(victim, moment, whom, rng)
             hit = strike(victim, whom, moment, rng)
             tell("kill", kill, whom, moment, "in a save" if hit else "")
             check_what_is_left(victim)
