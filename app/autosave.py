@@ -20,7 +20,7 @@ from engine.session_file import SUFFIX
 
 EVERY = 28.0  # seconds between two, at most: with the writing, no more than half a minute is lost
 LEAST = 5.0  # seconds between two, at least, however often one pauses
-SHARE = 50  # an autosave may take 1/50 of the time
+SHARE = 50  # an autosave may take 1/50 of the time, unless more would be lost then
 
 
 def autosave_folder() -> Path | None:
@@ -114,7 +114,7 @@ class Autosave(QObject):
 
     def _wait(self, seconds: float) -> int:
         """Milliseconds until the next may be, in so many seconds at the soonest."""
-        least = max(LEAST, SHARE * self._cost) if self._at else 0.0
+        least = min(max(LEAST, SHARE * self._cost), EVERY) if self._at else 0.0
         return int(1000 * max(seconds, self._at + least - time.monotonic(), 0.0))
 
     def _save(self) -> None:
@@ -135,9 +135,13 @@ class Autosave(QObject):
         self._troubled = bool(event.sentence)
         if self._closed:
             self._remove()
-        elif not event.sentence and self._replaced is not None:
+            return
+        if not event.sentence and self._replaced is not None:
             self._replaced.drop()
             self._replaced = None
+        self._dirty = self._dirty or bool(event.sentence)
+        if self._dirty and not self._timer.isActive():  # changed meanwhile, or it went wrong
+            self._timer.start(self._wait(EVERY))
 
     def _on_opened(self, _: protocol.SessionOpened) -> None:
         """What was here before was saved, or given up."""

@@ -538,14 +538,18 @@ class Session(QObject):
     # --- session files ------------------------------------------------------------------------
 
     def save_file(self, path: str, *, layout: str = "", own_file: str = "", auto: bool = False) -> None:
-        """Write the session into a file while all goes on; `file_saved` tells how it went."""
+        """Write the session into a file while all goes on; `file_saved` tells how it went.
+
+        Between two engines it waits for the next one's network.
+        """
         if self.network is None:
             nothing = f"{Path(path).name} is not saved, since no network stands yet; wait until one is built"
             self.file_saved.emit(protocol.SessionSaved(path, nothing, auto=auto))
             return
         view = View(self._edits.recipes, self._edits.cursor, layout, auto, own_file)
         self._saves.append(protocol.SaveSession(path, view, auto))
-        self._link.send(self._saves[-1])
+        if not self._new_engine:
+            self._link.send(self._saves[-1])
 
     def open_file(self, path: str) -> None:
         """Go on with the session in a file, if it can be read; else all stays, and a sentence says why."""
@@ -660,6 +664,8 @@ class Session(QObject):
             if event.columns == self.history.columns:
                 history.begin_as(self.history, event.step)
             self.histories, self.paths, self._runs = {event.fork: history}, None, {}
+            for save in self._saves:  # asked for while none stood
+                self._link.send(save)
         self._new_engine, self.compared = False, None
         opened, self._opened = self._opened, ""  # which says more of a run than how it began
         if event.kept is not None and event.kept[1] and event.run not in self._runs and not opened:
@@ -791,6 +797,7 @@ class Session(QObject):
 
     def _on_lost(self, sentence: str, by_hand: bool) -> None:
         self._forget_check()
+        self._new_engine = True
         self._lost_in_a_row += not by_hand
         self._on_playing(protocol.Playing(False))
         for save in tuple(self._saves):

@@ -207,6 +207,45 @@ def test_a_window_whose_changes_are_given_up_closes(window: Window, qtbot: QtBot
     qtbot.waitUntil(lambda: not window.isVisible())
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals")
+def test_a_save_asked_for_between_two_engines_is_done_by_the_second(
+    files: SessionFiles, session: Session, qtbot: QtBot, tmp_path: Path
+) -> None:
+    keeper = Autosave(session, files, tmp_path)
+    process = session._link.process_id
+    assert process is not None
+    with qtbot.waitSignal(session._link.lost, timeout=10_000):
+        os.kill(process, signal.SIGKILL)
+    files.modified = keeper._dirty = True
+    with qtbot.waitSignals([session.file_saved] * 2, timeout=10_000):
+        keeper._save()
+        files.save(str(tmp_path / "x.nabla"))
+        assert not list(tmp_path.glob("*.nabla"))
+    assert (tmp_path / "x.nabla").exists()
+    assert not keeper._pending
+    keeper.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uses POSIX signals")
+def test_what_changes_during_an_autosave_comes_into_the_next_however_long_it_took(
+    files: SessionFiles, session: Session, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(autosaves, "LEAST", 0.0)
+    monkeypatch.setattr(autosaves, "EVERY", 0.0)
+    monkeypatch.setattr(autosaves, "SHARE", 1e6)
+    keeper = Autosave(session, files, tmp_path)
+    process = session._link.process_id
+    assert process is not None
+    os.kill(process, signal.SIGSTOP)
+    files.modified = keeper._dirty = True
+    keeper._save()
+    session.shown.emit(session.frame)
+    qtbot.waitUntil(lambda: not keeper._timer.isActive())
+    with qtbot.waitSignals([session.file_saved] * 2, timeout=10_000):
+        os.kill(process, signal.SIGCONT)
+    keeper.close()
+
+
 def test_what_was_not_saved_is_offered_once_its_process_is_gone(
     files: SessionFiles, session: Session, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
