@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from app.saving import file_name
+from app.choose_file import ask_where
 from app.session import Session
 from app.widgets.question import confirmed
 from engine import protocol
@@ -69,19 +69,3 @@ def ask_for_the_rest(parent: QWidget, event: protocol.FitsPartly) -> bool:
     many = "tensors that fit" if event.fitting > 1 else "tensor that fits"
     details = f"Load the {event.fitting} {many}? All others stay as they are."
     return confirmed(parent, "Load weights", f"{event.sentence}.", details, "Load what fits", "Load nothing")
-
-
-def ask_where(parent: QWidget, title: str, name: str, kinds: tuple[str, ...]) -> str:
-    """The path of a file to write, with the ending of its kind; "" for none. Asks before one is overwritten."""
-    dialog = QFileDialog(parent, title, "", ";;".join(kinds))
-    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-
-    def follow(kind: str) -> None:
-        dialog.setDefaultSuffix(kind.rpartition("*.")[2].rstrip(")"))
-
-    follow(kinds[0])
-    dialog.selectFile(file_name(name, dialog.defaultSuffix()))
-    dialog.filterSelected.connect(follow)
-    chosen = dialog.selectedFiles() if dialog.exec() else []
-    dialog.deleteLater()
-    return chosen[0] if chosen else ""
