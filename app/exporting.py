@@ -19,21 +19,26 @@ ALL_WEIGHTS = "Weights (*.npz *.safetensors)"
 def export_script(session: Session, parent: QWidget, target: Target) -> None:
     """A script or a notebook that goes on from here."""
     library = {"torch": "PyTorch", "numpy": "NumPy"}[target]
-    path = ask_where(parent, f"Export as {library}", session.recipe.name, SCRIPTS)
+    path = ask_where(parent, f"Export as {library}", name_of_run(session), SCRIPTS)
     if path:
         session.exchange(protocol.ExportScript(path, target))
 
 
+def name_of_run(session: Session) -> str:
+    """The name of what is exported: of the network that stands, while a draft in the builder has another."""
+    return session.network.recipe.name if session.network is not None else session.recipe.name
+
+
 def save_weights(session: Session, parent: QWidget) -> None:
     """Parameters and running statistics as they are here."""
-    path = ask_where(parent, "Save weights", f"{session.recipe.name} weights", WEIGHTS)
+    path = ask_where(parent, "Save weights", f"{name_of_run(session)} weights", WEIGHTS)
     if path:
         session.exchange(protocol.SaveWeights(path))
 
 
 def save_curves(session: Session, parent: QWidget) -> None:
     """The numbers of every step of the present path."""
-    path = ask_where(parent, "Save curves", f"{session.recipe.name} curves", TABLES)
+    path = ask_where(parent, "Save curves", f"{name_of_run(session)} curves", TABLES)
     if path:
         session.exchange(protocol.SaveCurves(path))
 
@@ -44,7 +49,7 @@ def save_tensor(session: Session, parent: QWidget, address: str = "") -> None:
     if not address:
         session.said.emit("select a tensor first, such as a weight", True)
         return
-    path = ask_where(parent, f"Save {address}", f"{session.recipe.name} {address}", TABLES)
+    path = ask_where(parent, f"Save {address}", f"{name_of_run(session)} {address}", TABLES)
     if path:
         session.exchange(protocol.SaveTensor(address, path))
 

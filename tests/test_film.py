@@ -141,6 +141,8 @@ def test_a_film_shows_its_steps_and_leaves_the_run_where_it_was(window: Window, 
     dialog = dialog_of(window, tmp_path / "nowhere" / "film.gif")
     assert "cannot be written" in dialog.told.text()
     assert not dialog.filming.at_work
+    dialog.first.setValue(2)
+    assert dialog.told.property("role") == "muted", "an alarm is over once something else is chosen"
     dialog.reject()
 
     panels = next(menu for menu in window.menuBar().findChildren(QMenu) if menu.title() == "Picture of a pane&l")
