@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 
 from app import exporting, guide, theme
+from app.choose_file import ask_where
 from app.saving import SavedFile, SavingError
 from app.widgets import smoothing
+from engine.protocol import LoadWeights
 from engine.recipe import Recipe
 from engine.session_file import SUFFIX
 from engine.spec import RecipeError
@@ -19,8 +21,8 @@ from engine.spec import RecipeError
 if TYPE_CHECKING:
     from app.window import Window
 
-RECIPES = "Recipes (*.json)"
-SESSIONS = "Sessions (*.nabla)"
+RECIPES = ("Recipes (*.json)",)
+SESSIONS = (f"Sessions (*{SUFFIX})",)
 OPENED = "Sessions and recipes (*.nabla *.json)"
 
 
@@ -75,13 +77,27 @@ def open_file(window: Window) -> None:
 
 def load_file(window: Window, path: str) -> None:
     """Go on with the session, or train by the recipe, in a file; says in one sentence why where that cannot be."""
-    if Path(path).suffix == SUFFIX:
+    if Path(path).suffix.lower() == SUFFIX:
         window.files.open(path)
         return
+    window.say("", False)  # what was said of the run before is no word on this one
     try:
         window.session.use(Recipe.from_file(path), fresh=True)
     except RecipeError as error:
         window.session.said.emit(str(error), True)
+
+
+def take_dropped(window: Window, paths: list[str]) -> None:
+    """Open the one session or recipe, or load the one file of weights, that was dropped; says why not of others."""
+    kinds = "a session (.nabla), a recipe (.json) or weights (.npz, .safetensors)"
+    if len(paths) != 1:
+        window.session.said.emit(f"several files were dropped and none was opened; drop one: {kinds}", True)
+    elif (ending := Path(paths[0]).suffix.lower()) in (SUFFIX, ".json"):
+        load_file(window, paths[0])
+    elif ending in (".npz", ".safetensors"):
+        window.session.exchange(LoadWeights(paths[0]))
+    else:
+        window.session.said.emit(f"only {kinds} can be dropped here, not {Path(paths[0]).name or 'this'}", True)
 
 
 @action("&Save", "&File", "save", ("Ctrl+S",), section=True)
@@ -100,15 +116,15 @@ def save_as(window: Window) -> None:
 
 def choose_session_name(window: Window) -> str:
     """Ask where to save the session; "" where the user thinks better of it."""
-    first = str(window.files.path or f"{window.session.recipe.name}{SUFFIX}")
-    path, _ = QFileDialog.getSaveFileName(window, "Save session", first, SESSIONS)
-    return path
+    known = window.files.path
+    name, folder = (known.stem, known.parent) if known is not None else (window.session.recipe.name, "")
+    return ask_where(window, "Save session", name, SESSIONS, folder)
 
 
 @action("Save re&cipe as…", "&File", keys=("Ctrl+Alt+R",))
 def save_recipe(window: Window) -> None:
     """Save the recipe alone as a JSON file."""
-    path, _ = QFileDialog.getSaveFileName(window, "Save recipe", f"{window.session.recipe.name}.json", RECIPES)
+    path = ask_where(window, "Save recipe", window.session.recipe.name, RECIPES)
     if path:
         write_recipe(window, path)
 

@@ -39,7 +39,7 @@ def find_recipe(name: str | None) -> Recipe:
 
 def is_session(name: str | None) -> bool:
     """Whether a session's file is named, and not a recipe. Raises RecipeError where it does not exist."""
-    if name is None or Path(name).suffix != SUFFIX:
+    if name is None or Path(name).suffix.lower() != SUFFIX:
         return False
     if not Path(name).is_file():
         raise RecipeError(f"{name} does not exist, or is no file; check the path")

@@ -5,17 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QFileDialog, QMenu, QWidget
+from PySide6.QtWidgets import QMenu, QWidget
 
-from app.film_dialog import FilmDialog, with_ending
+from app.choose_file import ask_where
+from app.film_dialog import FilmDialog
 from app.pictures import KINDS, save_picture
-from app.saving import SavingError, file_name
+from app.saving import SavingError
 from app.settling import Settling
 
 if TYPE_CHECKING:
     from app.window import Window
 
-PICTURES = ";;".join(f"{kind} (*.{ending})" for ending, kind in KINDS.items())
+PICTURES = tuple(f"{kind} (*.{ending})" for ending, kind in KINDS.items())
 NOTHING_YET = "there is nothing to film yet; train a few mini-batches first"
 PATIENCE = 3000  # milliseconds after which a picture is taken of what there is
 
@@ -38,9 +39,9 @@ def _fill(menu: QMenu, window: Window) -> None:
 def ask_for_picture(window: Window, name: str) -> None:
     """Save a picture of a panel, or of the window ("")."""
     title = picture_title(window, name)
-    path, kind = QFileDialog.getSaveFileName(window, "Save a picture", file_name(title, "png"), PICTURES)
+    path = ask_where(window, "Save a picture", title, PICTURES)
     if path:
-        take_picture(window, name, with_ending(path, kind))
+        take_picture(window, name, path)
 
 
 def picture_title(window: Window, name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from app.saving import file_name
+from app.choose_file import ask_where
 from app.session import Session
 from app.widgets.question import confirmed
 from engine import protocol
@@ -19,21 +19,26 @@ ALL_WEIGHTS = "Weights (*.npz *.safetensors)"
 def export_script(session: Session, parent: QWidget, target: Target) -> None:
     """A script or a notebook that goes on from here."""
     library = {"torch": "PyTorch", "numpy": "NumPy"}[target]
-    path = ask_where(parent, f"Export as {library}", session.recipe.name, SCRIPTS)
+    path = ask_where(parent, f"Export as {library}", name_of_run(session), SCRIPTS)
     if path:
         session.exchange(protocol.ExportScript(path, target))
 
 
+def name_of_run(session: Session) -> str:
+    """The name of what is exported: of the network that stands, while a draft in the builder has another."""
+    return session.network.recipe.name if session.network is not None else session.recipe.name
+
+
 def save_weights(session: Session, parent: QWidget) -> None:
     """Parameters and running statistics as they are here."""
-    path = ask_where(parent, "Save weights", f"{session.recipe.name} weights", WEIGHTS)
+    path = ask_where(parent, "Save weights", f"{name_of_run(session)} weights", WEIGHTS)
     if path:
         session.exchange(protocol.SaveWeights(path))
 
 
 def save_curves(session: Session, parent: QWidget) -> None:
     """The numbers of every step of the present path."""
-    path = ask_where(parent, "Save curves", f"{session.recipe.name} curves", TABLES)
+    path = ask_where(parent, "Save curves", f"{name_of_run(session)} curves", TABLES)
     if path:
         session.exchange(protocol.SaveCurves(path))
 
@@ -44,7 +49,7 @@ def save_tensor(session: Session, parent: QWidget, address: str = "") -> None:
     if not address:
         session.said.emit("select a tensor first, such as a weight", True)
         return
-    path = ask_where(parent, f"Save {address}", f"{session.recipe.name} {address}", TABLES)
+    path = ask_where(parent, f"Save {address}", f"{name_of_run(session)} {address}", TABLES)
     if path:
         session.exchange(protocol.SaveTensor(address, path))
 
@@ -69,19 +74,3 @@ def ask_for_the_rest(parent: QWidget, event: protocol.FitsPartly) -> bool:
     many = "tensors that fit" if event.fitting > 1 else "tensor that fits"
     details = f"Load the {event.fitting} {many}? All others stay as they are."
     return confirmed(parent, "Load weights", f"{event.sentence}.", details, "Load what fits", "Load nothing")
-
-
-def ask_where(parent: QWidget, title: str, name: str, kinds: tuple[str, ...]) -> str:
-    """The path of a file to write, with the ending of its kind; "" for none. Asks before one is overwritten."""
-    dialog = QFileDialog(parent, title, "", ";;".join(kinds))
-    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-
-    def follow(kind: str) -> None:
-        dialog.setDefaultSuffix(kind.rpartition("*.")[2].rstrip(")"))
-
-    follow(kinds[0])
-    dialog.selectFile(file_name(name, dialog.defaultSuffix()))
-    dialog.filterSelected.connect(follow)
-    chosen = dialog.selectedFiles() if dialog.exec() else []
-    dialog.deleteLater()
-    return chosen[0] if chosen else ""

@@ -8,20 +8,20 @@ from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from app import theme
+from app.choose_file import ask_where
 from app.film import Filming, Reel
-from app.saving import SavingError, file_name
+from app.saving import SavingError
+from app.widgets.nearest_box import NearestBox
 from app.widgets.numbers import count
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ RATES = (1, 2, 5, 10, 20, 25)  # pictures a second of which a GIF can tell the t
 FIRST_RATE = 10
 ABOUT = 100  # pictures that are proposed, at most
 LEAST_WIDTH, MOST_WIDTH = 100, 3840
-FILMS = "GIF film (*.gif);;Animated PNG, every colour exact (*.png *.apng)"
+FILMS = ("GIF film (*.gif)", "Animated PNG, every colour exact (*.png *.apng)")
 
 
 class FilmDialog(QDialog):
@@ -43,7 +43,7 @@ class FilmDialog(QDialog):
         self.setWindowTitle("Film of the run")
         self.filming = Filming(window, self)
         self.what, self.rate = QComboBox(), QComboBox()
-        self.first, self.last, self.every, self.width_box = (QSpinBox() for _ in range(4))
+        self.first, self.last, self.every, self.width_box = (NearestBox() for _ in range(4))
         self.told, self.bar = QLabel(), QProgressBar()
         self.make, self.leave = QPushButton("Make film…"), QPushButton("Cancel")
         self._lay_out()
@@ -142,7 +142,7 @@ class FilmDialog(QDialog):
         reel = self.reel()
         number = len(reel.steps)
         pictures = "one picture" if number == 1 else f"{count(number)} pictures"
-        self.told.setText(f"{pictures}, {number / reel.rate:.1f} s")
+        self._say(f"{pictures}, {number / reel.rate:.1f} s", False)
         with QSignalBlocker(self.bar):
             self.bar.setRange(0, number)
             self.bar.setValue(0)
@@ -150,10 +150,9 @@ class FilmDialog(QDialog):
     # --- making -----------------------------------------------------------------------------------
 
     def _choose(self) -> None:
-        name = file_name(self._window.session.recipe.name, "gif")
-        path, kind = QFileDialog.getSaveFileName(self, "Film of the run", name, FILMS)
+        path = ask_where(self, "Film of the run", self._window.session.recipe.name, FILMS)
         if path:
-            self.film(with_ending(path, kind))
+            self.film(path)
 
     def film(self, path: str) -> None:
         """Make the film."""
@@ -194,9 +193,3 @@ class FilmDialog(QDialog):
             self.filming.cancel()
         else:
             super().reject()
-
-
-def with_ending(path: str, kind: str) -> str:
-    """A path with the first ending of the kind chosen, such as "GIF film (*.gif)", where it has none."""
-    name = path.replace("\\", "/").rpartition("/")[2]
-    return path if "." in name.lstrip(".") else f"{path}.{kind.partition('*.')[2].partition(' ')[0].rstrip(')')}"

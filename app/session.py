@@ -543,7 +543,7 @@ class Session(QObject):
         Between two engines it waits for the next one's network.
         """
         if self.network is None:
-            nothing = f"{Path(path).name} is not saved, since no network stands yet; wait until one is built"
+            nothing = f"cannot save {Path(path).name}, since no network stands yet; wait until one is built"
             self.file_saved.emit(protocol.SessionSaved(path, nothing, auto=auto))
             return
         view = View(self._edits.recipes, self._edits.cursor, layout, auto, own_file)
@@ -568,7 +568,7 @@ class Session(QObject):
             return
         if granted is None:
             name = Path(event.files[0]).name
-            sentence = f"{Path(event.path).name} is not opened, since {name} was not allowed to run"
+            sentence = f"cannot open {Path(event.path).name}, since {name} was not allowed to run"
             self._on_notopened(protocol.NotOpened(event.path, sentence))
             return
         self._link.send(protocol.Trust(granted))
@@ -587,6 +587,8 @@ class Session(QObject):
         self._state = None
         self._set_broken(None)
         self.comparing = None
+        # until those of the file are told
+        self.fork, self.paths, self.histories, self._runs = -1, None, {-1: Timeline(self.history.columns)}, {}
         self._forget_live(0)
         self.file_opened.emit(event)
         self.recipe_changed.emit(self.recipe)
@@ -802,7 +804,7 @@ class Session(QObject):
         self._on_playing(protocol.Playing(False))
         for save in tuple(self._saves):
             name = Path(save.path).name
-            lost = f"{name} was not saved, since the engine ended; what was there before is unchanged: save again"
+            lost = f"could not save {name}, since the engine ended; what was there before is unchanged: save again"
             self._on_sessionsaved(protocol.SessionSaved(save.path, lost, auto=save.auto))
         if self.fetching is not None:  # the new engine goes on with what the old one trained, not with its download
             self._on_fetching(None)

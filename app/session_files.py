@@ -113,7 +113,7 @@ class SessionFiles(QObject):
             if not asked:
                 return
             chosen = Path(asked)
-        if chosen.suffix != SUFFIX:
+        if chosen.suffix.lower() != SUFFIX:
             chosen = chosen.with_name(chosen.name + SUFFIX)
         if chosen == self.path and self._was_changed_by_others() and not self._may_overwrite(chosen.name):
             return

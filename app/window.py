@@ -28,7 +28,7 @@ from PySide6.QtWidgets import (
 )
 
 from app import exporting, theme
-from app.actions import ACTIONS, Action, choose_session_name, load_file
+from app.actions import ACTIONS, Action, choose_session_name, take_dropped
 from app.bug_bench import BugBench
 from app.card import Card
 from app.examples import examples_menu
@@ -462,10 +462,10 @@ class Window(QMainWindow):
     # --- drops ----------------------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """A session's or a recipe's file may be dropped anywhere."""
+        """A session's or a recipe's file, or one of weights, may be dropped anywhere."""
         if event.mimeData().hasUrls():
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped."""
-        load_file(self, event.mimeData().urls()[0].toLocalFile())
+        take_dropped(self, [url.toLocalFile() for url in event.mimeData().urls()])

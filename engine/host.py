@@ -504,6 +504,8 @@ class Host:
         said = notice(archive, run)
         self._send(protocol.SessionOpened(command.path, archive.manifest.view, run.trainer.recipe, said))
         self._runs.clear()
+        self._travel.number_anew()
+        self._packer.sent.clear()
         for fork in run.forks.values():
             number = self._travel.number(fork)
             parent = -1 if fork.past is None else self._travel.number(fork.past)

@@ -37,6 +37,7 @@ class KeptRuns:
     def clear(self) -> None:
         """Forget them all: a session from a file takes their place."""
         self.by_number.clear()
+        self._made = 0
 
     def add(self, run: Run, budget: int) -> None:
         """Another run, which is the present one; those that were never trained make room for the others, then

@@ -96,9 +96,9 @@ def _why_not(command: protocol.SaveSession, error: Exception) -> str:
     if isinstance(error, SessionFileError):
         return str(error)
     if isinstance(error, AbandonedError):
-        return f"{name} was not saved, since the engine was stopped"
+        return f"could not save {name}, since the engine was stopped"
     log.error("a session could not be saved", exc_info=error)
-    return f"{name} cannot be saved ({type(error).__name__}); what was there before is unchanged: try another place"
+    return f"cannot save {name} ({type(error).__name__}); what was there before is unchanged: try another place"
 
 
 def unallowed(recipe: Recipe) -> tuple[str, ...]:

@@ -138,7 +138,7 @@ def write(
     except (OSError, ValueError) as error:
         why = reason_of(error).lower()
         raise SessionFileError(
-            f"{shortened(path.name, 20)} cannot be saved ({why}); what was there before is unchanged: "
+            f"cannot save {shortened(path.name, 20)} ({why}); what was there before is unchanged: "
             "choose another place or make room"
         ) from None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import count
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -34,7 +36,8 @@ class Travel:
         self._send = send
         self.runs = runs
         self._breaks: tuple[BreakInfo, ...] = ()
-        self._numbers: dict[Fork, int] = {}
+        self._numbers: WeakKeyDictionary[Fork, int] = WeakKeyDictionary()  # dropped runs are to leave the memory
+        self._next_number = count()
         self._told: protocol.Paths | None = None
         self.compared: Fork | None = None
         self._before = StepBefore()
@@ -130,7 +133,14 @@ class Travel:
 
     def number(self, fork: Fork) -> int:
         """The number a fork is told of by, given when first asked for."""
-        return self._numbers.setdefault(fork, max(self._numbers.values(), default=-1) + 1)
+        if fork not in self._numbers:
+            self._numbers[fork] = next(self._next_number)
+        return self._numbers[fork]
+
+    def number_anew(self) -> None:
+        """Forks are numbered from 0 again, as in a window just opened: so they have the same colours."""
+        self._numbers.clear()
+        self._next_number, self._told = count(), None
 
     @property
     def timelines(self) -> dict[int, Timeline]:

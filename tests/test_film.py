@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from app import theme
 from app.export_menu import open_film_dialog, take_picture
-from app.film_dialog import FilmDialog, with_ending
+from app.film_dialog import FilmDialog
 from app.film_files import ApngWriter, GifWriter, nearest, palette_of
 from app.window import Window
 
@@ -91,12 +91,6 @@ def test_colours_of_heatmaps_are_kept_within_what_an_eye_tells(look: theme.Theme
     assert np.abs(channels(seen) - channels(table)).max() <= 24
 
 
-def test_a_path_without_an_ending_takes_that_of_the_kind_chosen() -> None:
-    assert with_ending("/a.b/film", "GIF film (*.gif)") == "/a.b/film.gif"
-    assert with_ending("/a/film", "Animated PNG, every colour exact (*.png *.apng)") == "/a/film.png"
-    assert with_ending("/a/film.png", "GIF film (*.gif)") == "/a/film.png"
-
-
 def dialog_of(window: Window, path: Path) -> FilmDialog:
     """The dialog on every second step of the Flow view, its film begun."""
     dialog = open_film_dialog(window)
@@ -147,6 +141,8 @@ def test_a_film_shows_its_steps_and_leaves_the_run_where_it_was(window: Window, 
     dialog = dialog_of(window, tmp_path / "nowhere" / "film.gif")
     assert "cannot be written" in dialog.told.text()
     assert not dialog.filming.at_work
+    dialog.first.setValue(2)
+    assert dialog.told.property("role") == "muted", "an alarm is over once something else is chosen"
     dialog.reject()
 
     panels = next(menu for menu in window.menuBar().findChildren(QMenu) if menu.title() == "Picture of a pane&l")

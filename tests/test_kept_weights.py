@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import msgspec
@@ -18,6 +20,7 @@ from engine.layers.residual import Residual
 from engine.optimizers import Adam
 from engine.recipe import Recipe
 from engine.run import Run
+from engine.travel import Travel
 
 A, B, C = Dense(units=4), Dense(units=5), Dense(units=3)
 RECIPE = Recipe.from_builtins(
@@ -98,3 +101,19 @@ def test_runs_that_were_never_trained_make_room_before_others() -> None:
         runs.add(Run(msgspec.structs.replace(BEFORE, layers=(Dense(units=units), C))), 10**9)
     assert first in list(runs)
     assert runs.of(BEFORE) is first
+
+
+def test_a_run_that_made_room_for_others_leaves_the_memory_and_a_session_opened_is_numbered_anew() -> None:
+    runs, run = KeptRuns(), trained()
+    travel = Travel(lambda _: None, runs)
+    runs.add(run, 0)
+    assert travel.number(run.path) == 0
+    gone = weakref.ref(run.path)
+    runs.drop(run)
+    del run
+    gc.collect()
+    assert gone() is None
+    other = trained()
+    assert travel.number(other.path) == 1, "no number is given twice"
+    travel.number_anew()
+    assert travel.number(other.path) == 0

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QItemSelectionModel, QMimeData, QModelIndex, QObject, QPoint, Qt, Signal
-from PySide6.QtGui import QAction, QColor, QDragEnterEvent, QDragMoveEvent, QDropEvent
+from PySide6.QtGui import QAction, QColor, QDrag, QDragEnterEvent, QDragMoveEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QSpinBox, QToolButton
 from pytestqt.qtbot import QtBot
 
@@ -531,6 +531,20 @@ def drag(cards: CardList, row: int, to: int, height: float) -> None:
         {QDragEnterEvent: cards.dragEnterEvent, QDragMoveEvent: cards.dragMoveEvent}.get(type(event), cards.dropEvent)(
             event
         )
+
+
+def test_what_is_dragged_does_not_hide_the_card_under_the_pointer(
+    panel: NetworkPanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dragged: list[QDrag] = []
+    monkeypatch.setattr(QDrag, "exec", lambda drag, *_: dragged.append(drag))
+    panel.list.setCurrentIndex(panel.list.model().index(1, 0))
+    panel.list.startDrag(Qt.DropAction.MoveAction)
+    [drag] = dragged
+    assert drag.mimeData().formats()
+    assert not drag.pixmap().isNull()
+    assert drag.hotSpot().y() < 0, "it hangs below the pointer"
+    drag.deleteLater()
 
 
 @pytest.mark.parametrize("name", STACKS)

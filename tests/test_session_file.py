@@ -286,7 +286,7 @@ def test_what_cannot_be_written_is_told_and_nothing_is_lost(
     (tmp_path / "folder").mkdir()
     if where == "full":
         monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(SessionFileError, match="cannot be saved") as told:
+    with pytest.raises(SessionFileError, match="cannot save") as told:
         save(run, tmp_path / where)
     assert len(str(told.value)) < 200
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "full"]

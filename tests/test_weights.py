@@ -205,7 +205,8 @@ def test_what_the_menus_ask_for_goes_to_the_engine_and_what_fits_partly_is_asked
     selection = SimpleNamespace(address="0.W")
     recipe = Recipe.from_builtins({"layers": [{"kind": "relu"}], "name": "a/b: c?"})
     heard = SimpleNamespace(emit=lambda sentence, wrong: said.append(sentence))
-    session: Any = SimpleNamespace(exchange=sent.append, selection=selection, recipe=recipe, said=heard)
+    draft, network = SimpleNamespace(name="a draft"), SimpleNamespace(recipe=recipe)
+    session: Any = SimpleNamespace(exchange=sent.append, selection=selection, recipe=draft, network=network, said=heard)
     parent: Any = None
 
     def where(parent: Any, title: str, name: str, kinds: tuple[str, ...]) -> str:

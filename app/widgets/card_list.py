@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QPersistentModelIndex, QSize, Qt, Signal
-from PySide6.QtGui import QDropEvent, QKeyEvent, QResizeEvent
+from PySide6.QtCore import QEvent, QPersistentModelIndex, QPoint, QSize, Qt, Signal
+from PySide6.QtGui import QDrag, QDropEvent, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QListView, QWidget
 
 from app.widgets.card_delegate import PAD, CardDelegate
 from app.widgets.card_model import CardModel
 from app.widgets.card_problem import CardProblem
+
+BELOW = QPoint(-14, -18)  # of the pointer, in what is dragged
 
 
 class CardList(QListView):
@@ -64,6 +66,16 @@ class CardList(QListView):
     def chosen_rows(self) -> list[int]:
         """The rows of all cards that are chosen, from top to bottom."""
         return sorted(index.row() for index in self.selectionModel().selectedIndexes())
+
+    def startDrag(self, actions: Qt.DropAction) -> None:
+        """What is dragged is seen below the pointer, half as large, so that it does not hide where it would go."""
+        indexes = self.selectionModel().selectedIndexes()
+        drag = QDrag(self)
+        drag.setMimeData(self.model().mimeData(indexes))
+        picture = self.viewport().grab(self.visualRect(self.currentIndex()))
+        drag.setPixmap(picture.scaledToWidth(max(picture.width() // 2, 1), Qt.TransformationMode.SmoothTransformation))
+        drag.setHotSpot(BELOW)
+        drag.exec(actions, self.defaultDropAction())
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Tell where cards were dropped; the recipe changes, and the cards follow it."""
