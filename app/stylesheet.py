@@ -75,7 +75,6 @@ QPushButton[role="primary"]:disabled, QToolButton[role="primary"]:disabled {{ ba
 QPushButton[role="bug"] {{ background: {t.bad_text}; border-color: {t.bad_text}; color: {t.panel}; font-weight: bold; }}
 QPushButton[role="quiet-badge"] {{ border-color: {t.muted}; font-weight: bold; }}
 QToolButton::menu-indicator {{ image: none; }}
-QFileDialog QToolButton {{ padding: 0; }}
 
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{ background: {t.field}; border: 1px solid {t.line};
     border-radius: 5px; padding: 3px 6px; selection-background-color: {t.forward};
