@@ -21,17 +21,18 @@ def guard_overrides() -> None:
     if sys.version_info >= (3, 12) or "__init_subclass__" in vars(Shiboken.Object):
         return
 
-    def begin(cls: type, **named: Any) -> None:
+    def begin(cls: Any, /, **named: Any) -> None:
         super(Shiboken.Object, cls).__init_subclass__(**named)
         _guard(cls)
 
     Shiboken.Object.__init_subclass__ = classmethod(begin)  # type: ignore[assignment]
-    found = {Shiboken.Object: None}  # in order, each once
-    pending = [Shiboken.Object]
+    found, pending = set[type](), [Shiboken.Object]
     while pending:
-        _guard(cls := pending.pop())
-        pending += [kind for kind in cls.__subclasses__() if kind not in found]
-        found.update(dict.fromkeys(cls.__subclasses__()))
+        cls = pending.pop()
+        if cls not in found:  # it may derive from two that are here
+            found.add(cls)
+            _guard(cls)
+            pending += cls.__subclasses__()
 
 
 def _guard(cls: type) -> None:
@@ -49,11 +50,13 @@ def _is_of_qt(cls: type) -> bool:
 
 
 def _whole(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, whose errors are exception objects once they have left it."""
+
     @wraps(method)
     def call(*given: Any, **named: Any) -> Any:
         try:
             return method(*given, **named)
-        except BaseException:  # noqa: TRY203 (to be caught is what makes it whole)
+        except BaseException:  # which makes it whole
             raise
 
     return call
