@@ -31,6 +31,9 @@ def watch_for_crashes() -> None:
     """Errors of Python and messages of Qt go to the log; a crash leaves its trace there."""
     from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 
+    from app.overrides import guard_overrides
+
+    guard_overrides()
     logging.basicConfig(filename=log_file("app.log"), level=logging.WARNING)
     crash = log_file("crash.log")
     if crash and not _crash_file:

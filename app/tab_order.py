@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QScrollArea, QTabBar, QToolBar, QWidget
 
-AREAS = (
-    Qt.DockWidgetArea.LeftDockWidgetArea,
-    Qt.DockWidgetArea.NoDockWidgetArea,  # the centre
-    Qt.DockWidgetArea.RightDockWidgetArea,
-    Qt.DockWidgetArea.BottomDockWidgetArea,
-)
+TOP, BOTTOM = Qt.DockWidgetArea.TopDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
+LEFT, RIGHT = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
+CENTRE = Qt.DockWidgetArea.NoDockWidgetArea
+AREAS = (TOP, LEFT, CENTRE, RIGHT, BOTTOM)
 
 
 def move_focus(window: QMainWindow, forward: bool) -> bool:
@@ -28,7 +26,7 @@ def move_focus(window: QMainWindow, forward: bool) -> bool:
 
 
 def controls(window: QMainWindow) -> list[QWidget]:
-    """All that can have the focus by key: bar, left, centre, right, bottom; in each part row by row."""
+    """All that can have the focus by key: bar, top, left, centre, right, bottom; in each part row by row."""
     return [control for part in _parts(window) for control in _rows(_focusable(part), part)]
 
 
@@ -39,10 +37,10 @@ def _parts(window: QMainWindow) -> list[QWidget]:
         where = part.mapTo(window, QPoint())
         if isinstance(part, QToolBar):
             return -1, where.x(), 0
-        area = window.dockWidgetArea(part) if isinstance(part, QDockWidget) else AREAS[1]
+        area = window.dockWidgetArea(part) if isinstance(part, QDockWidget) else CENTRE
         if isinstance(part, QTabBar):  # it is below its docks
-            area = next((window.dockWidgetArea(d) for d in docks if _is_over(d, part, window)), AREAS[3])
-        upright = area in (AREAS[0], AREAS[2])
+            area = next((window.dockWidgetArea(d) for d in docks if _is_over(d, part, window)), BOTTOM)
+        upright = area in (LEFT, RIGHT)
         return AREAS.index(area), *((where.y(), where.x()) if upright else (where.x() + 10_000 * _low(part), where.y()))
 
     def _low(part: QWidget) -> bool:

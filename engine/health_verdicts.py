@@ -284,7 +284,9 @@ def _loss_at_start(history: Timeline, classes: int) -> Iterator[Verdict]:
 def _oscillation(history: Timeline, step: int) -> Iterator[Verdict]:
     if "cosine" not in history.columns or step <= LATELY:
         return
-    mean = float(np.nanmean(_lately(history, "cosine", step))) if step > LATELY else 0.0
+    lately = _lately(history, "cosine", step)
+    known = lately[~np.isnan(lately)]  # there is none where nothing learns, or all is zero
+    mean = float(known.mean()) if known.size else 0.0
     if mean < OSCILLATING:
         sentence = f"Gradients turn back every step (cosine {mean:.2f}): the learning rate is too large; halve it."
         yield Verdict("bad", sentence, "", step, "cosine", mean)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from importlib import resources
 
+import msgspec
 import numpy as np
 import pytest
 
 from engine import Recipe, Run
 from engine.health import dead
-from engine.health_verdicts import DEAD, Verdict, verdicts
+from engine.health_verdicts import DEAD, LATELY, Verdict, verdicts
 
 STEPS = 60
 HEALTHY = ("digits", "spirals", "moons", "tanh_scale_right", "vanishing_cured", "residual_with")
@@ -60,6 +61,17 @@ def test_a_verdict_tells_since_when_it_has_been_so() -> None:
     told_of = next(v for v in found if v.sentence.startswith("Layer 1") and "dead" in v.sentence)
     assert all(dead(run.history, 1, step) >= DEAD for step in range(told_of.step, STEPS + 1))
     assert dead(run.history, 1, told_of.step - 1) < DEAD
+
+
+def test_nothing_is_said_of_the_direction_of_a_gradient_that_has_none() -> None:
+    given = {"kind": "given", "x": [[1.0, 2.0], [2.0, 1.0]], "labels": [0, 1], "values": []}
+    fields = {"name": "No parameters", "data": given, "layers": [{"kind": "relu"}], "batch_size": 2}
+    recipe = msgspec.convert(fields, Recipe)
+    run = Run(recipe, health=True)
+    for _ in range(2 * LATELY):
+        run.step()
+    found = verdicts(run.history, 2 * LATELY, recipe, ["relu"], 2)
+    assert not any("turn back" in verdict.sentence for verdict in found)
 
 
 def test_nothing_is_said_of_a_step_that_was_not_made() -> None:

@@ -14,7 +14,9 @@ from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QDockWidget,
     QLineEdit,
+    QMainWindow,
     QMenu,
     QToolButton,
     QWidget,
@@ -23,7 +25,7 @@ from pytestqt.qtbot import QtBot
 
 from app.actions import ACTIONS, load_file, write_recipe
 from app.panel import Panel
-from app.tab_order import controls
+from app.tab_order import controls, move_focus
 from app.theme import current
 from app.widgets.flow_view import FlowView
 from app.widgets.heatmap import Heatmap
@@ -309,6 +311,24 @@ def test_tab_goes_through_the_window_as_one_reads_it(window: Window, qtbot: QtBo
             )
             if shown and control.focusProxy() is None and not isinstance(control.parent(), QAbstractSpinBox):
                 assert control in order, control.accessibleName()
+
+
+def test_tab_goes_through_docks_at_every_edge_also_the_top(qtbot: QtBot) -> None:
+    window, edges = QMainWindow(), Qt.DockWidgetArea
+    qtbot.addWidget(window)
+    window.setCentralWidget(QLineEdit())
+    order = []
+    for area in (edges.TopDockWidgetArea, edges.LeftDockWidgetArea, edges.RightDockWidgetArea):
+        dock = QDockWidget(window)
+        dock.setWidget(QLineEdit())
+        window.addDockWidget(area, dock)
+        order.append(dock.widget())
+    window.show()
+    order.insert(2, window.centralWidget())
+    order[0].setFocus()
+    for expected in (*order[1:], order[0]):
+        assert move_focus(window, True)
+        assert window.focusWidget() is expected
 
 
 def panel_of(widget: QWidget | None) -> Panel | None:

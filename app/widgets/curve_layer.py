@@ -72,7 +72,6 @@ class CurveLayer(QGraphicsObject):
 
     def __init__(self, box: Any) -> None:
         super().__init__(box)
-        self._box = box
         self._shapes: list[Shape] = []
         self._tags: list[Tag] = []
         self._marked = np.empty(0)
@@ -83,6 +82,11 @@ class CurveLayer(QGraphicsObject):
         self.setZValue(-1)  # behind the lines at the pointer and where the run stands
         box.sigResized.connect(self._on_resized)
         box.sigRangeChanged.connect(self._on_range)
+
+    @property
+    def _box(self) -> Any:
+        """The view box; held here too, box and layer would hold each other, and break when their plot is deleted."""
+        return self.parentItem()
 
     def show_curves(self, shapes: list[Shape], tags: list[Tag], marked: Array) -> None:
         """Paint these from now on, the last above all others."""
