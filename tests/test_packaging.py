@@ -16,6 +16,7 @@ import pytest
 
 import app.__main__
 from app import guide
+from engine.session_file import SUFFIX
 
 ROOT = Path(__file__).parents[1]
 DESKTOP = ROOT / "resources" / "desktop"
@@ -44,6 +45,7 @@ def test_the_wheel_holds_app_engine_resources_and_guide_and_nothing_else(tmp_pat
     data = f"nablascope-{PROJECT['version']}.data/data/share"
     assert f"{data}/applications/{ID}.desktop" in names
     assert f"{data}/metainfo/{ID}.metainfo.xml" in names
+    assert f"{data}/mime/packages/{ID}.xml" in names
     assert f"{data}/icons/hicolor/scalable/apps/{ID}.svg" in names
     assert wheel.stat().st_size < 12_000_000
 
@@ -61,6 +63,10 @@ def test_the_menu_entry_starts_the_program_under_the_name_its_window_has() -> No
     )
     assert entry["Exec"].split()[0] in PROJECT["scripts"]
     assert entry["Categories"].endswith(";")
+    of_sessions = ET.parse(DESKTOP / f"{ID}.mime.xml").getroot().find("{*}mime-type")
+    assert of_sessions is not None
+    assert entry["MimeType"] == f"{of_sessions.get('type')};"
+    assert [glob.get("pattern") for glob in of_sessions.findall("{*}glob")] == [f"*{SUFFIX}"]
     assert f'setDesktopFileName("{ID}")' in Path(app.__main__.__file__).read_text(encoding="utf-8")
     if shutil.which("desktop-file-validate"):
         subprocess.run(["desktop-file-validate", str(DESKTOP / f"{ID}.desktop")], check=True)
