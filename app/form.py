@@ -12,7 +12,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from app import theme
-from app.widgets.field_types import initial, limits_text, plain, problem_of, wanted
+from app.widgets.field_types import initial, limits_text, plain, problem_of, type_info, wanted
 from app.widgets.fields import BoolField, ChoiceField, Editor, make_editor
 from engine.spec import Spec
 
@@ -40,7 +40,7 @@ class SpecForm(QWidget):
         self._first = first or _first_spec
         self._type = spec_type
         self._hide = frozenset(hide)
-        self._kinds: tuple[type[Spec], ...] = _struct_classes(inspect.type_info(spec_type))
+        self._kinds: tuple[type[Spec], ...] = _struct_classes(type_info(spec_type))
         self._spec: Spec | None = None
         self._remembered: dict[type[Spec], Spec] = {}
         self._body: _Fields | None = None
@@ -130,7 +130,7 @@ class SpecForm(QWidget):
 
 def _first_spec(kind: type[Spec]) -> Spec:
     """A kind with a first value in every field that has no default."""
-    return msgspec.convert(initial(inspect.type_info(kind)), kind)
+    return msgspec.convert(initial(type_info(kind)), kind)
 
 
 class _Fields(QWidget):
@@ -196,7 +196,7 @@ class _Fields(QWidget):
         return f"{_capital(self._titles[name])} must be {ending or problem_of(error)}."
 
     def _add(self, field: msgspec.structs.FieldInfo) -> None:
-        info = inspect.type_info(field.type)
+        info = type_info(field.type)
         title, hint, live = _described(field, info)
         kind, name = plain(info), field.encode_name
         classes = _struct_classes(info)

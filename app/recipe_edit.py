@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import inspect
 
-from app.widgets.field_types import initial
+from app.widgets.field_types import initial, type_info
 from engine.layers import LayerSpec
 from engine.layers.off import Off
 from engine.layers.residual import Residual
@@ -26,7 +26,7 @@ FIRST = {"units": 16, "images": "train-images-idx3-ubyte.gz", "labels": "train-l
 def default_spec(kind: type[_K]) -> _K:
     """A sensible first spec of a kind."""
     fields = msgspec.structs.fields(kind)
-    given = {f.encode_name: FIRST.get(f.name, initial(inspect.type_info(f.type))) for f in fields if f.required}
+    given = {f.encode_name: FIRST.get(f.name, initial(type_info(f.type))) for f in fields if f.required}
     return msgspec.convert({**given, "kind": kind.kind()}, kind)
 
 
@@ -136,7 +136,7 @@ def reads_files(spec: Any) -> bool:
 
 
 def _plain(annotation: Any) -> inspect.Type:
-    kind = inspect.type_info(annotation)
+    kind = type_info(annotation)
     while isinstance(kind, inspect.Metadata):
         kind = kind.type
     return kind

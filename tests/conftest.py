@@ -23,6 +23,8 @@ from app.window import Window
 from engine.recipe import Recipe
 from engine.shared import FrameSlots
 
+from warm_engines import start_warm
+
 SHIPPED = Path(__file__).parents[1] / "resources" / "recipes"
 MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
 
@@ -39,6 +41,8 @@ def remember_block(self: FrameSlots, name: str | None = None) -> None:
 
 make_slots = FrameSlots.__init__
 FrameSlots.__init__ = remember_block  # type: ignore[method-assign]
+
+start_warm()
 
 
 @pytest.fixture(autouse=True)

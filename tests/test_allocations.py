@@ -32,9 +32,9 @@ CHANNELS, SIDE = 4, 20
 LIMIT = 600_000  # erf works in chunks of half as much
 
 VECTORS: dict[str, tuple[layers.LayerSpec, ...]] = {
-    "residual": (Residual(layers=(Dense(units=WIDTH // 8), Dropout(), Dense(units=WIDTH), BatchNorm(), ReLU())),),
+    "residual": (Residual(layers=(Dense(units=WIDTH // 60), Dropout(), Dense(units=WIDTH), BatchNorm(), ReLU())),),
     "reshape": (Reshape(shape=(4, WIDTH // 4)), Flatten()),
-    "dense": (Dense(units=WIDTH // 8, l1=0.1, l2=0.1), Dense(units=WIDTH)),
+    "dense": (Dense(units=WIDTH // 60, l1=0.1, l2=0.1), Dense(units=WIDTH)),
     "gelu_tanh": (GELU(approximate="tanh"),),
 }
 PICTURES: dict[str, tuple[layers.LayerSpec, ...]] = {

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from commands import run_here
+
 ROOT = Path(__file__).parents[1]
 OWN_CODE = Path(__file__).parent / "own_code"
 LAYER = """class Layer:
@@ -89,9 +91,9 @@ def test_one_class_can_be_chosen_and_its_arguments_given(tmp_path: Path) -> None
     ],
 )
 def test_code_that_misbehaves_is_answered_by_one_sentence_and_exit_code_2(
-    deed: str, words: str, tmp_path: Path
+    deed: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    done = check(str(written(tmp_path, LAYER.format(deed=deed))), "--timeout", "2")
+    done = run_here(capsys, "check", str(written(tmp_path, LAYER.format(deed=deed))), "--timeout", "2")
     assert done.returncode == 2
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
@@ -118,8 +120,10 @@ def test_code_that_prints_or_plots_is_checked_all_the_same(deed: str, tmp_path: 
         ([str(OWN_CODE / "d_dense.py"), "--timeout", "soon"], "must be a number of seconds"),
     ],
 )
-def test_what_the_command_cannot_use_is_said_in_one_sentence(arguments: list[str], words: str) -> None:
-    done = check(*arguments)
+def test_what_the_command_cannot_use_is_said_in_one_sentence(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = run_here(capsys, "check", *arguments)
     assert done.returncode == 2
     assert words in done.stderr
     assert done.stdout == ""

@@ -43,11 +43,10 @@ class CheckPlot(pg.PlotWidget):
     """A still plot in the theme's colours, with a caption in its upper left corner."""
 
     def __init__(self, scale: Literal["from zero", "log"], name: str) -> None:
-        super().__init__(axisItems={"left": ValueAxis(scale), "bottom": FlatAxis(scale)})
+        super().__init__(axisItems={"left": ValueAxis(scale), "bottom": FlatAxis(scale)}, enableMenu=False)
         self.setAccessibleName(name)
         self.setMinimumSize(80, 60)
         item = self.getPlotItem()
-        item.setMenuEnabled(False)
         item.ctrlMenu.setParent(self, item.ctrlMenu.windowFlags())  # pyqtgraph gives it none: nobody would delete it
         item.hideButtons()
         item.disableAutoRange()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -10,6 +11,9 @@ from msgspec import inspect
 
 INT32 = 2**31 - 1
 Number = inspect.IntType | inspect.FloatType
+
+
+type_info = cache(inspect.type_info)  # a form asks for those of a family and of each field, which takes milliseconds
 
 
 def plain(kind: inspect.Type) -> inspect.Type:

@@ -53,13 +53,12 @@ class StepPlot(pg.PlotWidget):
         self._zoomed = False
         self._step: int | None = None
         self._is_empty = True
-        super().__init__(axisItems={"left": ValueAxis(scale), "bottom": StepAxis("bottom")})
+        super().__init__(axisItems={"left": ValueAxis(scale), "bottom": StepAxis("bottom")}, enableMenu=False)
         self.setAccessibleName(name)
         self.setToolTip("The mouse wheel zooms in time, dragging moves; a double click or 0 shows all; + and − zoom")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(90, 60)
         item = self.getPlotItem()
-        item.setMenuEnabled(False)
         item.ctrlMenu.setParent(self, item.ctrlMenu.windowFlags())  # pyqtgraph gives it none: nobody would delete it
         item.hideButtons()
         item.disableAutoRange()
