@@ -538,7 +538,8 @@ def test_what_is_dragged_does_not_hide_the_card_under_the_pointer(
 ) -> None:
     dragged: list[QDrag] = []
     monkeypatch.setattr(QDrag, "exec", lambda drag, *_: dragged.append(drag))
-    panel.list.setCurrentIndex(panel.list.model().index(1, 0))
+    chosen = panel.list.model().index(1, 0)
+    panel.list.selectionModel().setCurrentIndex(chosen, QItemSelectionModel.SelectionFlag.ClearAndSelect)
     panel.list.startDrag(Qt.DropAction.MoveAction)
     [drag] = dragged
     assert drag.mimeData().formats()

@@ -70,6 +70,8 @@ class CardList(QListView):
     def startDrag(self, actions: Qt.DropAction) -> None:
         """What is dragged is seen below the pointer, half as large, so that it does not hide where it would go."""
         indexes = self.selectionModel().selectedIndexes()
+        if not indexes:
+            return
         drag = QDrag(self)
         drag.setMimeData(self.model().mimeData(indexes))
         picture = self.viewport().grab(self.visualRect(self.currentIndex()))
