@@ -150,12 +150,11 @@ class _Painting:
                 self._p.restore()
 
     def _paint_convention(self) -> None:
-        """What the loss averages over, under its number."""
+        """What the loss averages over, under its number, where nothing else is."""
         box, metrics = self._layout.loss_rect(), QFontMetrics(self._fonts.small)
         if self._layout.crowded or metrics.horizontalAdvance("mean over") > box.width():
             return
-        high = max(self._layout.tile_height // 2 + 6, 2 * self._layout.line)
-        below = QRect(box.left(), box.bottom() + 3, box.width(), high)
+        below = QRect(box.left(), box.bottom() + 3, box.width(), self._layout.size.height() - box.bottom() - 6)
         below.setRight(min(below.right(), self._layout.size.width() - 4))
         self._p.setFont(self._fonts.small)
         self._p.setPen(self._theme.color("muted"))
