@@ -11,6 +11,7 @@ from PySide6.QtGui import (
     QDragEnterEvent,
     QDropEvent,
     QGuiApplication,
+    QIcon,
     QKeyEvent,
     QKeySequence,
     QShowEvent,
@@ -129,7 +130,7 @@ class Window(QMainWindow):
         made.setToolTip(command.tip)
         made.setStatusTip("")
         if command.icon:
-            made.setIcon(icon(command.icon, theme.current()))
+            made.setIcon(_icon_of(name))
         made.triggered.connect(partial(self._obey, command))
         self.addAction(made)
         return made
@@ -453,11 +454,9 @@ class Window(QMainWindow):
         made.setToolTip(f"{command.text.replace('&', '')}: {edit}  ({command.keys[0]})" if edit else command.tip)
 
     def _refresh_icons(self) -> None:
-        look = theme.current()
         for name, made in self.commands.items():
             if ACTIONS[name].icon and name != "toggle_play":
-                made.setIcon(icon(ACTIONS[name].icon, look))
-        self.commands["toggle_theme"].setIcon(icon("sun" if look.name == "dark" else "moon", look))
+                made.setIcon(_icon_of(name))
 
     # --- drops ----------------------------------------------------------------------------
 
@@ -469,3 +468,10 @@ class Window(QMainWindow):
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped."""
         take_dropped(self, [url.toLocalFile() for url in event.mimeData().urls()])
+
+
+def _icon_of(name: str) -> QIcon:
+    """The icon of an action in the present theme; a moon where the other theme is the dark one."""
+    look = theme.current()
+    to_dark = name == "toggle_theme" and look.name != "dark"
+    return icon("moon" if to_dark else ACTIONS[name].icon, look)

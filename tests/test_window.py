@@ -232,6 +232,17 @@ def test_light_and_dark_change_at_once_and_zero_stays_the_paper(window: Window, 
         assert corner == [panel.red(), panel.green(), panel.blue()]
 
 
+def test_a_window_that_opens_in_the_light_shows_the_way_to_the_dark(window: Window, qtbot: QtBot) -> None:
+    def picture(of: Window) -> QImage:
+        return of.commands["toggle_theme"].icon().pixmap(16).toImage()
+
+    to_light = picture(window)
+    window.commands["toggle_theme"].trigger()
+    second = Window(window.session, window.link, window.appearance)
+    qtbot.addWidget(second)
+    assert picture(second) == picture(window) != to_light
+
+
 def test_stop_works_while_training_and_training_can_go_on(window: Window, qtbot: QtBot) -> None:
     window.session.play()
     qtbot.waitUntil(lambda: len(window.session.history) > 50)
