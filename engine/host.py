@@ -46,6 +46,7 @@ from engine.travel import Travel
 log = logging.getLogger("nablascope.engine")
 
 PACKING = 9  # times what a frame took to pack must pass before the next while playing: a tenth of the time
+AHEAD = 0.9  # of what a step took: how early the step of the next picture may begin
 SLICE = 0.002  # seconds of stepping between two looks at the inbox
 SAVE_EVERY = 2.0  # seconds between two states sent while playing
 BUILD_WITHIN = 60.0  # seconds that loading the data and drawing the weights may take
@@ -135,6 +136,7 @@ class Host:
         self._unsaved = False
         self._saved_at, self._save_cost = 0.0, 0.0
         self._packed_at, self._pack_cost = 0.0, 0.0
+        self._step_cost = 0.0  # seconds of the last step that was for a picture
         self._playing = False
         self._rate: float | None = None
         self._due = 0.0
@@ -168,8 +170,8 @@ class Host:
                 continue
             if self._playing:
                 self._guarded(self._play_slice)
-            if self._changed and self._may_show() and (self._for_picture or not self._playing):
-                self._send_frame()  # before a slice of a check, which may take a while
+            if self._changed:
+                self._send_if_due()  # before a slice of a check, which may take a while
             if self._checks.at_work:
                 self._guarded(self._check_slice)
             elif not self._playing and not self._quit:
@@ -282,11 +284,22 @@ class Host:
             most_threads=self._most_threads,
             after=after,
         )
-        run.recorder.pulse = self._pulse
+        self._hear(run)
         return run
+
+    def _hear(self, run: Run) -> None:
+        """Have a run call while it computes."""
+        run.recorder.pulse = self._pulse
+        run.recorder.amid_validation = self._amid_validation
 
     def _pulse(self) -> None:
         self._beat += 1
+
+    def _amid_validation(self) -> None:
+        """The picture of the step just made need not wait for the end of a long validation; its row does."""
+        self._beat += 1
+        if self._hurried:
+            self._send_if_due()
 
     def _open(self, run: Run) -> None:
         """Go on with another run."""
@@ -295,7 +308,7 @@ class Host:
         self._run, self._minus = run, None
         self._checks.forget()
         self._packer.forget_tensors()
-        run.trainer.needs_input_gradient = True
+        run.trainer.needs_input_gradient = run.trainer.keeps_before = True
         new = run not in self._runs
         self._runs.add(run, self._budget)
         if new:
@@ -367,7 +380,7 @@ class Host:
         self._travel.forget()
         self._checks.drop()
         self._set_playing(False)
-        self._run.trainer.needs_input_gradient = True
+        self._run.trainer.needs_input_gradient = self._run.trainer.keeps_before = True
 
     def _arrived(self, checked: bool) -> None:
         """The run is somewhere else, or has another past."""
@@ -409,8 +422,9 @@ class Host:
 
     def _on_pause(self, _: protocol.Pause) -> None:
         assert self._run is not None
-        if self._playing and not self._run.trainer.has_input_gradient:
-            self._step_once(True)  # so that the picture one looks at now is whole
+        if self._hurried:
+            self._goal = self._run.recorder.whole_steps + 1  # one more, so that the picture one looks at now is whole
+            self._step_once(True)
         self._set_playing(False)
         self._travel.tell()
 
@@ -500,7 +514,7 @@ class Host:
             self._fetch, self._waiting = BackgroundFetch(archive.recipe.data), command
             return
         run = restore(archive, self._budget, self._most_threads)
-        run.recorder.pulse = self._pulse
+        self._hear(run)
         said = notice(archive, run)
         self._send(protocol.SessionOpened(command.path, archive.manifest.view, run.trainer.recipe, said))
         self._runs.clear()
@@ -558,6 +572,7 @@ class Host:
         if for_picture:
             self._remember()
         self._run.trainer.needs_input_gradient = for_picture
+        self._run.trainer.keeps_before = not self._hurried or self._left_to_go() <= 1  # else nobody has time to ask
         self._run.compute()
         if self._travel.tell_hit():
             self._set_playing(False)
@@ -577,7 +592,7 @@ class Host:
             return
         run, first = self._run, self._run.path.first_step
         stride = 1 if self._rate is not None else 1 + len(run.history) // BACK_WITHIN
-        self._for_picture = run.trainer.needs_input_gradient = True
+        self._for_picture = run.trainer.needs_input_gradient = run.trainer.keeps_before = True
         run.seek(max(run.position.step - stride, first))
         if run.position.step <= first:
             self._set_playing(False)
@@ -594,12 +609,14 @@ class Host:
         if self._back:
             self._play_back()
             return
-        if self._may_show() or self._rate is not None or self._left_to_go() <= 1:
+        now = time.perf_counter()
+        wanted = self._credit or self._step_cost > SLICE  # in the midst of a long step the app may take the last one
+        if (wanted and self._is_due(AHEAD * self._step_cost)) or self._rate is not None or self._left_to_go() <= 1:
             self._step_and_check(True)
+            self._step_cost = time.perf_counter() - now
         else:
-            until = time.perf_counter() + SLICE
-            while self._playing and not self._inbox and time.perf_counter() < until and self._left_to_go() > 1:
-                self._step_and_check(False)
+            while self._playing and not self._inbox and time.perf_counter() < now + SLICE and self._left_to_go() > 1:
+                self._step_and_check(self._ends_epoch())  # of which there may be a picture amid the validation
         self._moved()
         if time.perf_counter() - self._told_at > TELL_EVERY:
             self._travel.tell()
@@ -608,6 +625,11 @@ class Host:
             self._set_playing(False)
         if time.perf_counter() - self._saved_at > max(SAVE_EVERY, 100 * self._save_cost):
             self._save()
+
+    def _ends_epoch(self) -> bool:
+        """Whether the mini-batch that comes is the last of its epoch."""
+        assert self._run is not None
+        return (self._run.recorder.whole_steps + 1) % self._run.trainer.batches == 0
 
     def _left_to_go(self) -> float:
         """How many steps are left until playing ends by itself."""
@@ -640,11 +662,16 @@ class Host:
         """Whether it trains at full speed."""
         return self._playing and self._rate is None and not self._back
 
-    def _may_show(self) -> bool:
-        """Whether the app is ready for a frame, and frames take no more than their share of the time while training."""
-        return self._credit and not (
-            self._hurried and time.perf_counter() < self._packed_at + PACKING * self._pack_cost
-        )
+    def _is_due(self, ahead: float = 0.0) -> bool:
+        """Whether a frame now, or so many seconds ahead, takes no more than its share of the time while training."""
+        return not self._hurried or time.perf_counter() + ahead >= self._packed_at + PACKING * self._pack_cost
+
+    def _send_if_due(self) -> None:
+        """Send the picture of where we are, if the app is ready for it."""
+        if self._inbox.next_is(protocol.Taken):
+            self._obey(self._inbox.take())
+        if self._credit and self._is_due() and (self._for_picture or not self._playing):
+            self._send_frame()
 
     def _send_frame(self) -> None:
         assert self._run is not None

@@ -22,7 +22,7 @@ from engine.tensorcheck import TensorCheck, TensorReport, settle_along
 from engine.trainer import Trainer
 from engine.verdicts import FAIL_ERROR, VERDICTS, Verdict
 
-SHARE = 1 / 30  # of the running time
+SHARE = 1 / 50  # of the running time
 SLICE = 0.004  # seconds after which a check that fits itself in lets training go on
 FAR_FROM_OVERFLOW = 1e9  # a loss; a gradient overflows only where losses are beyond any use
 NO_LOSS = "the loss is NaN or infinite: there is no slope to compare with"
@@ -42,7 +42,7 @@ class LiveVerdict:
 
 
 class LiveCheck:
-    """Runs as often as fits a thirtieth of the running time, or every n-th step; keeps its copy of the network."""
+    """Runs as often as fits a fiftieth of the running time, or every n-th step; keeps its copy of the network."""
 
     def __init__(self, every: int | None = None, seed: int = 0) -> None:
         self.every = every  # steps; None: as often as fits

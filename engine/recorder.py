@@ -41,6 +41,7 @@ class Recorder:
         self._undo: list[Undo] = []  # of the changes to the data among them
         self._last_phase = len(trainer.all_phases) - 1
         self.pulse: Callable[[], None] = _nothing  # is called at every phase computed: a sign of life
+        self.amid_validation: Callable[[], None] = _nothing  # is called between its pieces; the step's row is not there
         work = trainer.network.multiply_adds * trainer.recipe.batch_size
         held = [inner for spec in trainer.recipe.layers for _, inner in spec.inside()]
         self._is_quick = work < QUICK and not any(isinstance(spec, Custom) for spec in held)
@@ -160,7 +161,8 @@ class Recorder:
             step % trainer.batches == 0,
             step < trainer.batches and step & (step - 1) == 0,
         )  # 1, 2, 4, 8 …
-        validation = trainer.evaluate() if epoch_end or early else (np.nan, np.nan)
+        due = epoch_end or early
+        validation = trainer.evaluate(between=self.amid_validation) if due else (np.nan, np.nan)
         self.path.history.append(row, *validation)
 
     def _as_before(self, step: int) -> bool:

@@ -26,7 +26,7 @@ SLOTS = 3
 SLOT_BYTES = 16 * 2**20
 CHECKED = ("analytic", "numeric", "difference", "error", "pairs")  # what one can watch of a tensor that was checked
 HISTORY_BYTES = 2 * 2**20  # of each slot, kept for rows of the timeline
-PACK_WITHIN = 0.0006  # seconds of a frame for tensors that may wait, while a run plays
+PACK_WITHIN = 0.0005  # seconds of a frame for tensors that may wait, while a run plays
 
 
 class FrameSlots:
@@ -109,7 +109,8 @@ class Packer:
         frame = run.trainer.frame()
         fork, first, rows = self._pack_history(timelines, slot)
         self.beliefs.begin(run.trainer, playing)
-        tensors, late = self._pack_tensors(run, report, watch, slot, minus, PACK_WITHIN if hurried else math.inf)
+        with np.errstate(all="ignore"):
+            tensors, late = self._pack_tensors(run, report, watch, slot, minus, PACK_WITHIN if hurried else math.inf)
         return FrameReady(
             slot=slot,
             step=frame.step,
@@ -152,19 +153,19 @@ class Packer:
                     late.append(item.address)
                     continue
                 waited = True
-            if is_belief(item.address):
+            believed = is_belief(item.address)
+            if believed:
                 array = self.beliefs.tensor(run.trainer, item.address, item.rows)
             else:
                 array = shown_tensor(run, report, item, minus)
             if array is None:
                 continue
-            with np.errstate(all="ignore"):
-                matrix = as_matrix(array)
-                if item.address not in PLANE and not is_belief(item.address):  # those come in the size asked for
-                    matrix = reduce_extremes(matrix, item.rows, item.columns, holes=of_a_check(item.address))
-                if offset + matrix.size * 4 > SLOT_BYTES:
-                    break
-                self._slots.view(slot, offset, matrix.shape, np.float32)[...] = within_float32(matrix)
+            matrix = as_matrix(array)
+            if not believed and item.address not in PLANE:  # those come in the size asked for
+                matrix = reduce_extremes(matrix, item.rows, item.columns, holes=of_a_check(item.address))
+            if offset + matrix.size * 4 > SLOT_BYTES:
+                break
+            self._slots.view(slot, offset, matrix.shape, np.float32)[...] = within_float32(matrix)
             info = infos.get(changing(item.address) or item.address)
             computed = info is None or info.made_by <= now
             packed.append(Packed(item.address, offset, len(matrix), matrix.shape[1], array.shape, computed))
@@ -279,6 +280,7 @@ def find_tensor(run: Run, report: Report | None, item: WatchItem) -> NDArray[Any
     return trainer.tensor(item.address)
 
 
+@lru_cache(maxsize=4096)
 def of_a_check(address: str) -> bool:
     """Whether an address names something of the last check."""
     return address.partition(".")[2].partition("_")[0] in CHECKED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from engine.run import Run
 CHANGE = "change"  # "0.change_W": what "0.W" is more than one mini-batch earlier at the same phase
 
 
+@lru_cache(maxsize=4096)
 def changing(address: str) -> str | None:
     """The tensor whose change an address names: "0.W" of "0.change_W"; None where it names none."""
     where, _, role = address.partition(".")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from math import prod
 from typing import Any, Literal
@@ -24,7 +24,7 @@ from engine.spec import RecipeError
 from engine.threads import BlasThreads, threads_for
 
 NEIGHBOURS = frozenset({"x", "y", "grad_x", "grad_y"})  # roles of what goes through a layer
-EVALUATE_AT_ONCE = 1024  # samples; bounds the memory of an evaluation
+EVALUATE_AT_ONCE = 512  # samples; bounds the memory of an evaluation, and the time until something else has its turn
 
 
 class State(msgspec.Struct, frozen=True):
@@ -70,9 +70,11 @@ class Trainer:
         self._threads = BlasThreads(self.threads_within(most_threads))
         self.step_count = 0
         self.needs_input_gradient = False  # whether backward goes on to the data itself
+        self.keeps_before = True  # whether what the update overwrites is kept then, to be explained
         self.before = Before(self.network, recipe)
         kinds = ("", "grad", "update", *recipe.optimizer.slot_names)
         self._rows = {kind: row for row, kind in enumerate(kinds)}  # of the network's store
+        self._stored: dict[str, tuple[int, Slot]] = {}  # where the tensors asked for lie in it, by address
         self.batch_labels: Array | None = None  # of the present mini-batch, (B,)
         self._open_phases()
         self._open_record()
@@ -188,7 +190,7 @@ class Trainer:
     def _update(self) -> None:
         """Add the penalties to the gradients, clip them, and let the optimizer move the parameters."""
         network, recipe, step = self.network, self.recipe, self.step_count
-        if self.needs_input_gradient:  # somebody looks
+        if self.needs_input_gradient and self.keeps_before:  # somebody looks, and may ask
             self.before.keep(step, recipe, self._penalties, self._frozen)
         else:
             self.before.step = -1
@@ -357,8 +359,13 @@ class Trainer:
         with self.computing():
             return self.current.loss.believe(self.network.apply(x))
 
-    def evaluate(self, part: Literal["training", "validation"] = "validation") -> tuple[float, float]:
-        """Loss and accuracy on the whole training or validation part; NaN where there is none."""
+    def evaluate(
+        self, part: Literal["training", "validation"] = "validation", between: Callable[[], None] = lambda: None
+    ) -> tuple[float, float]:
+        """Loss and accuracy on the whole training or validation part; NaN where there is none.
+
+        `between` is called again and again; it must leave the trainer as it is.
+        """
         if part == "training":
             x, targets, labels = self.x, self.targets, self.labels
         else:
@@ -373,10 +380,14 @@ class Trainer:
                 y = self.network.apply(x[chosen])
                 total += float(loss.per_sample(y, targets[chosen]).sum(dtype=np.float64))
             right += len(y) * loss.hit_share(y, None if labels is None else labels[chosen])
+            between()
         return total / len(x), right / len(x)
 
     def tensor(self, address: str) -> Array | None:
         """The tensor at an address (see `tensor_infos`), as the engine holds it; None where there is none."""
+        if address in self._stored:
+            row, slot = self._stored[address]
+            return slot.view(self.network.store[row])
         where, _, role = address.partition(".")
         run, network = self.current, self.network
         if where == "data":
@@ -400,7 +411,8 @@ class Trainer:
         kind, slot = found
         if kind == "penalty":
             return next((p.added for p in self._penalties if p.address == address), None)
-        return slot.view(network.store[self._rows[kind]])
+        row, _ = self._stored[address] = self._rows[kind], slot
+        return slot.view(network.store[row])
 
     def _beside(self, index: int, role: str) -> Array:
         """What goes into a layer or comes out of it, forwards or backwards."""

@@ -92,7 +92,8 @@ class FormulaPanel(Panel):
     def draw(self, frame: Frame) -> None:
         """The cursor moved: the chosen cell, if it is computed; else what the phase has made."""
         if self.session.playing:
-            self._clear(PAUSE)
+            if self.cell.text() != PAUSE:
+                self._clear(PAUSE)
             return
         self._target = self._chosen(frame) or self._made(frame) or self._selection()
         self._ask()

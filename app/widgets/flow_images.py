@@ -84,7 +84,8 @@ class FlowImages:
         told = labels is not None and labels.computed and labels.whole
         self._order = np.argsort(labels.values[:, 0], kind="stable") if labels is not None and told else None
         alone = self.rulers.scales.alone
-        gradients = (size.largest for a, size in self._sizes.items() if tiles[a].gradient and a not in alone)
+        together, sizes = self._model.gradients - alone, self._sizes
+        gradients = (sizes[a].largest for a in together if a in sizes)
         self.gradient_ruler = self.rulers.gradients(max(gradients, default=0.0))
         norms = [v for name, v in frame.scalars.items() if name.startswith(CARRIED_BACK) and math.isfinite(v)]
         self.norm_ruler = log_ruler(self._norms.follow(max(norms, default=0.0)), NORM_DECADES)
@@ -103,7 +104,7 @@ class FlowImages:
 
     def _beyond(self) -> Iterator[tuple[str, Beyond]]:
         """What is beyond rulers that do not follow, by address."""
-        for address, picture in self._pictures.items():
+        for address, picture in self._pictures.items() if self.rulers.scales.any_fixed else ():
             tile = self._model.tiles[address]
             if self.rulers.scales.fixed(tile):
                 found = beyond(picture.values, self._ruler(tile).limit, picture.whole)

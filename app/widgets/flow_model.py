@@ -63,6 +63,7 @@ class FlowModel:
         columns.append(loss_column(network))
         self.columns = tuple(_numbered(column, index) for index, column in enumerate(columns))
         self.tiles = {tile.address: tile for column in self.columns for tile in column.tiles}
+        self.gradients = frozenset(address for address, tile in self.tiles.items() if tile.gradient)
         self.rows = {row: line for row in Row if (line := [t for c in self.columns for t in c.row(row)])}
         self.hidden = {t.address: t for c in self.columns for h in c.hidden for t in h.tiles}
         self.blocks = [

@@ -158,15 +158,15 @@ class FlowPainter:
         colour = theme.color("text" if math.isfinite(frame.loss) else "bad_text")
         draw_text(self._p, box, loss_text(frame.loss), self._fonts.loss, colour)
 
-    def outline(self, lit: Lit, marked: str | None, hovered: str | None, focused: bool) -> None:
+    def outline(self, lit: Lit, marked: str | None, hovered: str | None, focused: bool, part: QRect) -> None:
         """What was just written hugs its tile in the phase's colour; what is selected has a ring around it."""
         theme, tiles = self._theme, self._layout.tiles
-        hue = theme.color(lit.direction)
+        hue, near = theme.color(lit.direction), part.adjusted(-2, -2, 2, 2)
         self._p.setBrush(Qt.BrushStyle.NoBrush)
-        for address in lit.earlier:
-            self._ring(tiles[address], 1, hue, 1.0)
-        for address in lit.fresh:
-            self._ring(tiles[address], 1, hue, 2.0 if lit.columns is not None else 1.0)
+        for addresses, width in ((lit.earlier, 1.0), (lit.fresh, 2.0 if lit.columns is not None else 1.0)):
+            for address in addresses:
+                if near.intersects(tiles[address]):
+                    self._ring(tiles[address], 1, hue, width)
         if marked in self._model.hidden:
             tile = self._model.hidden[marked]
             self._ring(self._layout.fold_rect(tile.column, tile.row), 3.5, theme.color("text"), 2.0 if focused else 1.5)

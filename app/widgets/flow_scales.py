@@ -24,6 +24,11 @@ class Scales:
     values_full: float | None = None  # the same for activations and parameters
     alone: frozenset[str] = frozenset()  # tensors that have rulers of their own whatever the others have
 
+    @property
+    def any_fixed(self) -> bool:
+        """Whether there is a ruler that does not follow what it shows."""
+        return self.held or self.gradients_full is not None or self.values_full is not None
+
     def fixed(self, tile: Tile) -> bool:
         """Whether the tile's ruler does not follow what it shows."""
         typed = self.gradients_full if tile.gradient else self.values_full

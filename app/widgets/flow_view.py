@@ -338,11 +338,11 @@ class FlowView(QAbstractScrollArea):
         else:
             painter.drawPixmap(0, 0, self._backdrop.pixmap(*behind, offset, size, pixel_ratio(self)))
         painter.translate(-offset)
-        flow = FlowPainter(painter, layout, self._images, self._frame)
-        flow.paint(QRect(offset, size), event.rect().translated(offset))
+        flow, part = FlowPainter(painter, layout, self._images, self._frame), event.rect().translated(offset)
+        flow.paint(QRect(offset, size), part)
         if not self.calm:
             flow.trace(self._lit, self._sources())
-        flow.outline(self._lit, self._marked, self._hovered, self.hasFocus())
+        flow.outline(self._lit, self._marked, self._hovered, self.hasFocus(), part)
         for address, index in self._hints:
             flow.ring(address, index)
         self._turns.spent(time.perf_counter() - start, event.rect().width() / max(size.width(), 1))

@@ -13,7 +13,7 @@ from app.widgets.verdict_table import SIGNS
 from engine.protocol import LiveChecked
 
 RATES: tuple[tuple[str, int | None, str], ...] = (
-    ("live: auto", 0, "While training, as often as fits a thirtieth of the time; at every step when stepping"),
+    ("live: auto", 0, "While training, as often as fits a fiftieth of the time; at every step when stepping"),
     ("live: each", 1, "A live check at every step: slower training"),
     ("live: 10th", 10, "A live check at every tenth step"),
     ("live: 100th", 100, "A live check at every hundredth step"),
