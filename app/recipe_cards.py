@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF
 from PySide6.QtGui import QPolygonF
 
 from app.recipe_edit import matched
@@ -16,6 +15,8 @@ from engine.layers.off import Off
 from engine.layers.residual import Residual
 from engine.protocol import BrokenChain, Built, LayerInfo
 from engine.recipe import Recipe
+
+import pyqtgraph as pg  # isort: skip  (after PySide6, or it may choose another Qt)
 
 TRACE_STEPS = 64  # of the gradient norm, shown on a card
 
@@ -47,7 +48,8 @@ def trace(norms: NDArray[np.float64]) -> QPolygonF:
     low, high = float(logs.min()), float(logs.max())
     spare = max(0.0, 1.0 - (high - low)) / 2
     y = 1 - (logs - low + spare) / (high - low + 2 * spare)
-    return QPolygonF([QPointF(a, b) for a, b in zip(x[good].tolist(), y.tolist(), strict=True)])
+    polygon: QPolygonF = pg.functions.arrayToQPolygonF(x[good], y)
+    return polygon
 
 
 def _layer_card(index: int, spec: LayerSpec, info: LayerInfo | None, dimmed: bool) -> Card:
