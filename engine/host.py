@@ -669,7 +669,8 @@ class Host:
     def _send_if_due(self) -> None:
         """Send the picture of where we are, if the app is ready for it."""
         if self._inbox.next_is(protocol.Taken):
-            self._obey(self._inbox.take())
+            self._inbox.take()
+            self._credit = True
         if self._credit and self._is_due() and (self._for_picture or not self._playing):
             self._send_frame()
 

@@ -58,6 +58,17 @@ def test_what_is_recorded_is_what_the_tensors_say(run: Run) -> None:
     assert update_ratio(history, "2.W", last) == pytest.approx(ratio)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_and_means_are_kept_as_exactly_as_the_network_computes(dtype: str) -> None:
+    made = Run(Recipe.from_json(json.dumps(DEEP | {"dtype": dtype})), health=True)
+    for _ in range(5):
+        made.step()
+    names = [n for n in made.history.columns if n.startswith(("mean_gradient.", "delta.", "rms.", "mean.", "cosine"))]
+    kept = np.array([made.history[name] for name in names])
+    single = kept == kept.astype(np.float32)
+    assert single[np.isfinite(kept)].all() == (dtype == "float32")
+
+
 def test_the_cosine_is_that_of_two_gradients_in_a_row(run: Run) -> None:
     before = run.trainer.network.gradients.copy()
     run.step()

@@ -132,6 +132,16 @@ def test_where_many_bands_lie_over_each_other_less_of_the_paper_is_seen(qtbot: Q
     assert 0 < image.pixelColor(50, 20 - first).alpha() < image.pixelColor(50, 40 - first).alpha() <= 255
 
 
+def test_the_colours_of_very_many_bands_do_not_run_over(qtbot: QtBot):
+    x = np.arange(10.0) * 10 + 5
+    low, high = np.full((600, 10), 50.0), np.full((600, 10), 10.0)
+    made = picture([Bands(x, low, high, (QColor("#f0a000"),) * 600)], 100, 60)
+    assert made is not None
+    pixel = made[0].pixelColor(50, 20)
+    assert pixel.alpha() > 250
+    assert np.abs(np.array([pixel.red(), pixel.green(), pixel.blue()]) - [0xF0, 0xA0, 0]).max() <= 4
+
+
 @pytest.mark.parametrize("places", [[0.0, 0.1, 0.2], [5.0, 5.0, 5.0], [9.9, 10.0, 10.0]])
 def test_spread_keeps_order_distance_and_limits(places):
     apart = spread(places, 1.0, 0.0, 10.0)

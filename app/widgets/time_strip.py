@@ -25,6 +25,8 @@ from app.widgets.curve_data import Array
 from app.widgets.numbers import count
 from app.widgets.telling_strip import TellingStrip
 
+import pyqtgraph as pg  # isort: skip  (after PySide6, or it may choose another Qt)
+
 EDGE = 9.0  # pixels left and right of the track: half of the handle
 NEAR = 6.0  # pixels within which a mark is pointed at
 PAGES = 10  # of which Page Up and Page Down move one
@@ -138,8 +140,10 @@ class TimeStrip(TellingStrip):
             painter.setBrush(QBrush(theme.color("bad"), Qt.BrushStyle.BDiagPattern))
             painter.drawRect(QRectF(start, middle - 6, max(self.width() - EDGE - start, 2), 12))
         painter.setPen(QPen(theme.color("muted"), 1))
-        ticks = np.unique(np.rint(self.x_of(np.array(track.keyframes, np.float64)))).tolist()
-        painter.drawLines([QLineF(x + 0.5, middle + 5, x + 0.5, middle + 8) for x in ticks])
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        ticks = np.unique(np.rint(self.x_of(np.array(track.keyframes, np.float64)))) + 0.5
+        ends = np.tile((middle + 5, middle + 8), len(ticks))
+        painter.drawPath(pg.functions.arrayToQPath(np.repeat(ticks, 2), ends, connect="pairs"))
         for mark in track.marks:
             self._paint_mark(painter, self.x_of(mark.step), middle, theme.color(mark.colour))
         if self._pointed is not None and track.first <= self._pointed <= track.tip:
@@ -167,7 +171,7 @@ class TimeStrip(TellingStrip):
         faint.setAlpha(70)
         painter.setPen(QPen(faint, 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawPolyline(QPolygonF([QPointF(*point) for point in zip(x.tolist(), y.tolist(), strict=True)]))
+        painter.drawPolyline(pg.functions.arrayToQPolygonF(x, y))
 
     # --- the user -----------------------------------------------------------------------------
 

@@ -1,0 +1,150 @@
+"""When the engine makes pictures while it plays: seldom enough for training, and evenly."""
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pytest
+
+import engine.host
+import engine.trainer
+from engine import protocol
+from engine.explain import explain
+from engine.host import Host
+from engine.recipe import Recipe
+from engine.shared import FrameSlots
+
+RECIPE = Recipe.from_builtins(
+    {
+        "data": {"kind": "blobs", "samples": 200, "validation": 0.5},
+        "layers": [{"kind": "dense", "units": 4}, {"kind": "relu"}, {"kind": "dense", "units": 3}],
+        "batch_size": 20,
+    }
+)
+BATCHES = 5  # of an epoch
+
+
+class Inbox:
+    """Commands that are there, and events that were sent."""
+
+    def __init__(self, *_: object) -> None:
+        self.commands: deque[protocol.Command] = deque()
+        self.sent: list[protocol.Event] = []
+        self.send = self.sent.append
+
+    def __bool__(self) -> bool:
+        return bool(self.commands)
+
+    def take(self) -> protocol.Command | None:
+        """The oldest command."""
+        return self.commands.popleft() if self.commands else None
+
+    def next_is(self, kind: type[protocol.Command]) -> bool:
+        """Whether the oldest command is of a kind."""
+        return bool(self.commands) and isinstance(self.commands[0], kind)
+
+    def frames(self) -> list[tuple[int, int]]:
+        """Of every frame sent: its step, and up to which step it brought rows."""
+        found = [event for event in self.sent if isinstance(event, protocol.FrameReady)]
+        return [(frame.step, frame.history_first + frame.history_rows) for frame in found]
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A host in this process that checks nothing."""
+    monkeypatch.setattr(engine.host, "Inbox", Inbox)
+    slots = FrameSlots()
+    try:
+        made: Any = Host(None, slots)  # type: ignore[arg-type]
+        made._obey(protocol.Use(RECIPE))
+        made._obey(protocol.CheckLive(None))
+        made._obey(protocol.Watch((protocol.WatchItem("0.grad_x"),)))
+        yield made
+    finally:
+        slots.close()
+
+
+def test_the_picture_of_an_epochs_last_step_does_not_wait_for_a_long_validation(
+    host: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.trainer, "EVALUATE_AT_ONCE", 30)
+    for _ in range(BATCHES - 1):
+        host._run.step()
+    host._obey(protocol.Play(None))
+    host._play_slice()
+    assert host._inbox.frames() == [(BATCHES, BATCHES - 1)]
+    assert not np.isnan(host._run.history["validation_loss"][-1])
+    host._credit = True
+    host._pack_cost = 0.0
+    host._send_if_due()
+    assert host._inbox.frames()[1:] == [(BATCHES, BATCHES)]
+
+
+def test_a_picture_is_taken_by_the_app_in_the_midst_of_a_validation(host: Any) -> None:
+    for _ in range(BATCHES - 1):
+        host._run.step()
+    host._obey(protocol.Play(None))
+    host._credit = False
+    recorder, amid = host._run.recorder, host._amid_validation
+
+    def taken() -> None:
+        host._inbox.commands.append(protocol.Taken())
+        amid()
+
+    recorder.amid_validation = taken
+    host._play_slice()
+    assert host._inbox.frames()[:1] == [(BATCHES, BATCHES - 1)]
+    assert not host._inbox
+
+
+def test_the_step_of_a_picture_may_begin_before_the_last_picture_is_taken_where_steps_are_long(host: Any) -> None:
+    host._obey(protocol.Play(None))
+    host._credit, host._step_cost = False, 1.0
+    host._play_slice()
+    assert host._run.trainer.has_input_gradient
+    host._send_if_due()
+    assert host._inbox.frames() == []
+    host._inbox.commands.append(protocol.Taken())
+    host._send_if_due()
+    assert host._inbox.frames() == [(1, 1)]
+
+
+def test_where_steps_are_short_only_a_picture_that_can_be_sent_is_made(host: Any) -> None:
+    host._obey(protocol.Play(None))
+    host._credit, host._step_cost = False, 0.0
+    host._play_slice()
+    assert host._run.trainer.step_count > 1
+    assert not host._run.trainer.has_input_gradient
+
+
+def test_a_picture_begins_so_early_that_it_stands_when_it_is_due(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    host._obey(protocol.Play(None))
+    clock = count(100.0, 1e-5)
+    monkeypatch.setattr(engine.host.time, "perf_counter", lambda: next(clock))
+    host._packed_at, host._pack_cost = 100.0, 0.001
+    due = engine.host.PACKING * 0.001
+    host._step_cost = 0.9 * due / engine.host.AHEAD
+    assert not host._is_due(engine.host.AHEAD * host._step_cost)
+    host._step_cost = 1.1 * due / engine.host.AHEAD
+    host._play_slice()
+    assert (host._run.trainer.step_count, host._run.trainer.has_input_gradient) == (1, True)
+    host._send_if_due()
+    assert host._inbox.frames() == []
+
+
+def test_at_full_speed_nothing_is_kept_for_questions_but_of_the_step_that_one_looks_at(host: Any) -> None:
+    host._obey(protocol.Play(None))
+    host._play_slice()
+    trainer = host._run.trainer
+    assert trainer.has_input_gradient
+    assert trainer.before.step == -1
+    host._obey(protocol.Pause())
+    assert trainer.has_input_gradient
+    assert trainer.before.step == trainer.step_count == 2
+    assert explain(trainer, "0.W", (0, 0)) is not None
+    host._obey(protocol.Play(None, steps=1))
+    host._play_slice()
+    assert trainer.step_count == 3
+    assert explain(trainer, "0.W", (0, 0)) is not None
