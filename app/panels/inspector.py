@@ -58,7 +58,7 @@ class InspectorPanel(Panel):
         self._shown: object = None  # what was watched, and the fork compared with, when the picture was begun
         self._ruler = SteadyRuler(log=False)
         self._fork = session.fork
-        self._looks = Throttle(self._look, self, LOOKS)
+        self._looks = Throttle(self._look, self, LOOKS, takes_turns=True)
         self._throttle = Throttle(self._tell, self, TEXTS, takes_turns=True)
         self._commands = InspectorCommands(session, self.controls, self.reading, self.view)
         self._connect()

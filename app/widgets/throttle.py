@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import ClassVar
@@ -82,9 +83,10 @@ class Throttle(QObject):
         """Work and rest, or wait for the next turn."""
         now = time.perf_counter()
         takes_turns = self._takes_turns or Throttle._between
-        self._waiting = takes_turns and now - Throttle._last_turn < Throttle._turn
+        left = Throttle._last_turn + Throttle._turn - now
+        self._waiting = takes_turns and left > 0
         if self._waiting:
-            self._rest.start(round(1000 * Throttle._turn))
+            self._rest.start(math.ceil(1000 * left))
             return
         if takes_turns:
             Throttle._last_turn = now
