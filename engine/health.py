@@ -88,7 +88,7 @@ class Health:
         self._roots = len(layers) + len(self._given)  # of how many numbers the root is taken
         means = self._tensors + self._roots + len(self._given)  # sums and their means: no more exact than the network
         single = trainer.network.dtype == np.float32
-        self._single = np.array([*range(means), len(self.columns) - 3]) if single else None
+        self._single = np.empty(means, np.float32) if single else None
         self._views: dict[int, Views] = {}
 
     def forget(self) -> None:
@@ -113,7 +113,9 @@ class Health:
         row[-2] = noise_scale(run) if seldom else nan
         row[-1] = loss_drop(self._trainer) if seldom else nan
         if self._single is not None:
-            row[self._single] = row[self._single].astype(np.float32)  # which takes half the room, see `Block`
+            exact = row[: len(self._single)]
+            np.copyto(self._single, exact, casting="same_kind")
+            exact[:] = self._single  # which takes half the room, see `Block`
 
     def _activations(self, views: Views, out: Array) -> None:
         """deltas, rms, means, active, alive, saturated."""
