@@ -296,9 +296,12 @@ class Host:
         self._beat += 1
 
     def _amid_validation(self) -> None:
-        """The picture of the step just made need not wait for the end of a long validation; its row does."""
+        """The picture of the step just made need not wait for the end of a long validation; its row does.
+
+        Not where the run may stand still after it: then all is told together.
+        """
         self._beat += 1
-        if self._hurried:
+        if self._hurried and self._left_to_go() > 0 and self._run is not None and not self._run.breakpoints:
             self._send_if_due()
 
     def _open(self, run: Run) -> None:

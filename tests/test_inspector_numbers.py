@@ -147,11 +147,11 @@ def test_a_course_never_grows_and_keeps_what_was_seen_last_of_each_place() -> No
         assert seen.percentiles[0] == seen.step
 
 
-def test_steps_that_were_not_seen_are_left_blank(qtbot: QtBot) -> None:
+def test_many_steps_that_were_not_seen_are_left_blank_over_a_few_the_last_one_is_drawn_on(qtbot: QtBot) -> None:
     strip = DistributionStrip()
     qtbot.addWidget(strip)
     strip.resize(500, 60)
-    for step in (*range(10, 20), *range(30, 41)):
+    for step in (*range(10, 14), 18, 19, *range(33, 41)):
         strip.course.note(step, (-1.0, -0.5, 0.0, 0.5, 1.0))
     strip.show_course(None, 40)
     plot = strip._plot()
@@ -164,7 +164,8 @@ def test_steps_that_were_not_seen_are_left_blank(qtbot: QtBot) -> None:
     assert picture.pixelColor(x_of(22), 12) == paper
     assert picture.pixelColor(x_of(15), 12) != paper
     assert picture.pixelColor(x_of(35), 12) != paper
-    assert strip.step_at(x_of(15)) == 15
+    assert strip.step_at(x_of(12)) == 12
+    assert [strip.step_at(x_of(step)) for step in (13, 14, 17, 18)] == [13, 13, 13, 18]
     assert strip.step_at(x_of(25)) is None
     assert strip.tell(x_of(25)) == "nothing was seen of steps 25 to 25"
     assert strip.tell(x_of(35)).startswith("step 35: 1 %: −1.0000")

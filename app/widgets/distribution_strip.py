@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from app.widgets.telling_strip import TellingStrip
 from app.widgets.tensor_numbers import PERCENTS, Flat, places
 
 MOST = 160  # places along the strip, each for so many steps that all that was seen fits
+HELD = 12  # places at most until the next that was seen, over which the one before is drawn on
 BANDS = ((0, 4), (1, 3))  # lower and upper percentile of each
 STRENGTHS = (80, 170)  # with which they are coloured
 MEDIAN = 2 * len(BANDS) + 1  # its place in the colour table
@@ -70,9 +72,18 @@ class Course:
         """Every place at which something was seen, in order."""
         return sorted(self._seen.items())
 
+    def held(self) -> list[int]:
+        """For how many places each of the rows stands: up to the next one, unless that is far."""
+        places = sorted(self._seen)
+        gaps = [after - place for place, after in pairwise(places)]
+        return [gap if gap <= HELD else 1 for gap in gaps] + [1] * bool(places)
+
     def at(self, place: int) -> Seen | None:
-        """What was seen at a place; None: nothing."""
-        return self._seen.get(place)
+        """What stands at a place; None: nothing."""
+        for (first, seen), held in zip(self.rows(), self.held(), strict=True):
+            if first <= place < first + held:
+                return seen
+        return None
 
 
 def _bands(heights: Flat, zero: float, lines: int, columns: NDArray[np.intp], width: int) -> QImage:
@@ -117,7 +128,8 @@ def span(course: Course) -> tuple[float, float]:
 class DistributionStrip(TellingStrip):
     """Bands from the 1st to the 99th percentile and between the quarters, and the medians.
 
-    Steps that were not seen are left blank. What is above zero is blue, what is below orange.
+    Over a few steps that were not seen the last one seen is drawn on; many are left blank. What is above zero is blue,
+    what is below orange.
     """
 
     pointed = Signal(object)  # the step under the pointer, None for none
@@ -187,9 +199,10 @@ class DistributionStrip(TellingStrip):
         low, high = (-self._ruler.limit, self._ruler.limit) if self._ruler is not None else span(self.course)
         first, end = self.course.ends
         table = np.array([seen.percentiles for _, seen in rows])
-        columns = np.array([place for place, _ in rows]) - first
+        held = self.course.held()
+        columns = np.concatenate([np.arange(n) + place for (place, _), n in zip(rows, held, strict=True)]) - first
         lines = max(round(plot.height() * pixel_ratio(self)), 1)
-        heights = (1 - self._heights(table, low, high)) * (lines - 1)
+        heights = np.repeat((1 - self._heights(table, low, high)) * (lines - 1), held, axis=0)
         zero = float((1 - self._heights(np.zeros(1), low, high)[0]) * (lines - 1))
         image = _bands(heights, zero, lines, columns, end - first)
         image.setColorTable(_colours())
