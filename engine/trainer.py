@@ -364,7 +364,7 @@ class Trainer:
     ) -> tuple[float, float]:
         """Loss and accuracy on the whole training or validation part; NaN where there is none.
 
-        `between` is called again and again; it must leave the trainer as it is.
+        `between` is called between the pieces of a long one; it must leave the trainer as it is.
         """
         if part == "training":
             x, targets, labels = self.x, self.targets, self.labels
@@ -375,12 +375,13 @@ class Trainer:
         total, right = 0.0, 0.0
         loss = self.network.at(self.recipe.batch_size).loss  # a "sum" is that of a mini-batch, here too
         for start in range(0, len(x), EVALUATE_AT_ONCE):
+            if start:
+                between()
             chosen = slice(start, start + EVALUATE_AT_ONCE)
             with self.computing():
                 y = self.network.apply(x[chosen])
                 total += float(loss.per_sample(y, targets[chosen]).sum(dtype=np.float64))
             right += len(y) * loss.hit_share(y, None if labels is None else labels[chosen])
-            between()
         return total / len(x), right / len(x)
 
     def tensor(self, address: str) -> Array | None:
