@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.widgets.flow_layout import FlowLayout
 
-WITHIN = 0.004  # seconds of a frame for the Flow view
+WITHIN = 0.003  # seconds of a frame for the Flow view
 MOST = 12  # frames until every column had its turn
 MEMORY = 0.1  # of a new measurement in the cost that is remembered
 
