@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+SMALL = 2**17  # entries of a matrix that is reduced in one go
 
 
 class Phase(msgspec.Struct, frozen=True):
@@ -102,16 +104,27 @@ def reduce_extremes(matrix: Array, rows: int, columns: int, *, holes: bool = Fal
         if size <= limit:
             continue
         blocks = max(limit // 2, 1)
-        edges = (np.arange(blocks) * size) // blocks
-        ends = np.append(edges[1:], size) - 1
-        low = matrix.take(edges, axis)
-        high = low.copy()
-        for offset in range(1, -(-size // blocks)):  # through all blocks at once: many times faster than reduceat
-            entries = matrix.take(np.minimum(edges + offset, ends), axis)
-            lesser(low, entries, out=low)
-            greater(high, entries, out=high)
-        stacked = np.stack([low, high], axis=axis + 1)
-        shape = list(low.shape)
-        shape[axis] = 2 * blocks
-        matrix = stacked.reshape(shape)
+        entries = _entries(size, blocks)
+        if matrix.size < SMALL:  # all at once, laid out so that whole rows are compared
+            gathered = (matrix if axis == 0 else np.ascontiguousarray(matrix.T)).take(entries, 0)
+            low, high = lesser.reduce(gathered), greater.reduce(gathered)
+            both = (low, high) if axis == 0 else (low.T, high.T)
+        else:
+            low = matrix.take(entries[0], axis)
+            high = low.copy()
+            for some in entries[1:]:  # through all blocks at once: many times faster than reduceat
+                taken = matrix.take(some, axis)
+                lesser(low, taken, out=low)
+                greater(high, taken, out=high)
+            both = low, high
+        stacked = np.stack(both, axis=axis + 1)
+        matrix = stacked.reshape((2 * blocks, matrix.shape[1]) if axis == 0 else (len(matrix), 2 * blocks))
     return matrix
+
+
+@lru_cache(maxsize=256)
+def _entries(size: int, blocks: int) -> Array:
+    """The first entry of each block, the second and so on, (longest, blocks); a shorter block repeats its last."""
+    edges = (np.arange(blocks) * size) // blocks
+    ends = np.append(edges[1:], size) - 1
+    return np.asarray(np.minimum(edges + np.arange(-(-size // blocks))[:, None], ends))

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.edits import Undo, bytes_of_loaded
 from engine.forks import Change, Fork
-from engine.frames import Phase, Position
+from engine.frames import Array, Phase, Position
 from engine.health import Health
 from engine.keyframes import Keyframe, Keyframes
 from engine.layers.custom import Custom
@@ -33,6 +33,7 @@ class Recorder:
         extra = self.health.columns if self.health else []
         self.columns = [*trainer.columns, *extra, "validation_loss", "validation_accuracy"]
         self._row = np.full(len(self.columns) - 2, np.nan)
+        self._measured = -1  # the step it is of, if that was reached without going back
         self.keyframes = Keyframes(trainer, budget)
         self._first = Keyframe(trainer, 0)  # the very weights the run began with
         self.forks: dict[str, Fork] = {}
@@ -80,6 +81,12 @@ class Recorder:
         """The last position computed on the path."""
         self.path.tip = max(self.path.tip, self.here)
         return self.path.tip
+
+    @property
+    def measured(self) -> Array | None:
+        """The numbers of `columns`, but for the last two, of what stands now; None where that was not measured."""
+        stands = self.trainer.position == (self._measured, self._last_phase)
+        return self._row if stands else None
 
     @property
     def first(self) -> Keyframe:
@@ -157,6 +164,7 @@ class Recorder:
         row[:count] = trainer.record
         if self.health is not None:
             self.health.measure(row[count:])
+        self._measured = step
         epoch_end, early = (
             step % trainer.batches == 0,
             step < trainer.batches and step & (step - 1) == 0,
@@ -209,7 +217,7 @@ class Recorder:
 
     def restore(self, keyframe: Keyframe) -> None:
         """Stand where a keyframe of the path was taken."""
-        self._phases = None
+        self._phases, self._measured = None, -1
         for undo in reversed(self._undo):
             undo.array[undo.index] = undo.value
         self._undo.clear()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.beliefs import Beliefs, is_belief
 from engine.boundary import PLANE, beliefs, is_plane, points
+from engine.carried import carried
 from engine.frames import Frame, Phase, Picture, Position, as_matrix, reduce_extremes
 from engine.gradcheck import Report
 from engine.protocol import FrameReady, LiveChecked, Packed, WatchItem
@@ -26,7 +27,7 @@ SLOTS = 3
 SLOT_BYTES = 16 * 2**20
 CHECKED = ("analytic", "numeric", "difference", "error", "pairs")  # what one can watch of a tensor that was checked
 HISTORY_BYTES = 2 * 2**20  # of each slot, kept for rows of the timeline
-PACK_WITHIN = 0.0005  # seconds of a frame for tensors that may wait, while a run plays
+PACK_WITHIN = 0.0004  # seconds of a frame for tensors that may wait, while a run plays
 
 
 class FrameSlots:
@@ -212,39 +213,6 @@ def within_float32(matrix: NDArray[Any]) -> NDArray[Any]:
         return matrix
     largest = float(np.finfo(np.float32).max)
     return np.where(np.isfinite(matrix), np.clip(matrix, -largest, largest), matrix)
-
-
-def carried(run: Run) -> dict[str, float]:
-    """How large is what is passed on, of all that stands in this mini-batch.
-
-    "rms.data", "rms.3", "rms.3.0": the root mean square of x, of layer 3's y, of y of layer 0 inside a block.
-    "delta.data", "delta.3", "delta.3.0": ‖grad_x‖ of the data, ‖grad_y‖ of the same layers.
-    "passed.3.0", "passed.3.skip": ‖grad_x‖ that the two ways through a block bring back.
-    """
-    trainer, found = run.trainer, {}
-    infos, now, to_data = trainer.tensor_infos, trainer.position.phase, trainer.has_input_gradient
-    with np.errstate(all="ignore"):
-        for name, address in _carried(tuple(infos)):
-            if infos[address].made_by > now or (not to_data and address.startswith("0.") and address[-6:] == "grad_x"):
-                continue
-            array = trainer.tensor(address)
-            if array is not None:
-                flat = array.reshape(-1)
-                size = float(flat.dot(flat))
-                found[name] = math.sqrt(size / len(flat) if name[0] == "r" else size)  # of NaN it is NaN
-    return found
-
-
-@lru_cache(maxsize=8)
-def _carried(addresses: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """The names of `carried`, and the tensors that they are of."""
-    kinds = {"y": "rms", "grad_y": "delta", "grad_x": "passed"}
-    found = {"rms.data": "data.x", "delta.data": "0.grad_x"}
-    for address in addresses:
-        place, _, role = address.rpartition(".")
-        if role in kinds and place != "loss" and (role != "grad_x" or "." in place):
-            found[f"{kinds[role]}.{place}"] = address
-    return tuple(found.items())
 
 
 def shown_tensor(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.carried import carried
 from engine.frames import Frame, Picture, as_matrix, reduce_extremes
 from engine.run import Run
-from engine.shared import carried
 
 
 def frame_of(run: Run, cells: tuple[int, int] = (96, 128), **replaced: np.ndarray) -> Frame:

@@ -13,12 +13,13 @@ from PySide6.QtWidgets import QApplication
 from app.session import Session
 from app.widgets.throttle import Throttle
 from engine.beliefs import Beliefs, is_belief
+from engine.carried import carried
 from engine.describe import describe
 from engine.frames import Frame, Picture, as_matrix, reduce_extremes
 from engine.protocol import Command, LiveChecked
 from engine.recipe import Recipe
 from engine.run import Run
-from engine.shared import carried, shown_tensor
+from engine.shared import shown_tensor
 from engine.step_before import StepBefore, changing
 
 DIGITS = {

@@ -11,9 +11,9 @@ from app.panels.flow import FlowPanel
 from app.widgets import flow_painter
 from app.widgets.flow_layout import FlowLayout
 from app.widgets.flow_model import FlowModel, Lit, Row
+from engine.carried import carried
 from engine.describe import describe
 from engine.frames import Phase
-from engine.shared import carried
 
 from panel_tools import Desk
 

@@ -5,16 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import shared
+from engine import frames, shared
 from engine.frames import Picture, as_matrix, reduce_extremes
 from engine.protocol import WatchItem
 from engine.recipe import Recipe
 from engine.run import Run
 from engine.shared import FrameSlots, Packer, read_frame, within_float32
 
+SIZES = st.integers(1, 70), st.integers(1, 70), st.integers(2, 24), st.integers(2, 24), st.integers(0, 99)
+
 
 @settings(deadline=None, max_examples=150)
-@given(st.integers(1, 70), st.integers(1, 70), st.integers(2, 24), st.integers(2, 24), st.integers(0, 99))
+@given(*SIZES)
 def test_a_reduced_picture_fits_and_holds_the_extremes_in_their_places(
     rows: int, columns: int, most_rows: int, most_columns: int, seed: int
 ) -> None:
@@ -29,6 +31,20 @@ def test_a_reduced_picture_fits_and_holds_the_extremes_in_their_places(
     row, column = np.argwhere(reduce_extremes(matrix, most_rows, most_columns) == 1e6)[0]
     assert abs((row + 0.5) / small.shape[0] - (spike_row + 0.5) / rows) <= 2 / small.shape[0]
     assert abs((column + 0.5) / small.shape[1] - (spike_column + 0.5) / columns) <= 2 / small.shape[1]
+
+
+@settings(deadline=None, max_examples=150)
+@given(*SIZES, st.booleans())
+def test_a_large_matrix_is_reduced_as_a_small_one(
+    rows: int, columns: int, most_rows: int, most_columns: int, seed: int, holes: bool
+) -> None:
+    random = np.random.default_rng(seed)
+    matrix = random.normal(size=(rows, columns))
+    matrix[random.random(size=matrix.shape) < 0.1] = np.nan
+    small = reduce_extremes(matrix, most_rows, most_columns, holes=holes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frames, "SMALL", 0)
+        np.testing.assert_array_equal(small, reduce_extremes(matrix, most_rows, most_columns, holes=holes))
 
 
 def test_a_matrix_that_fits_is_shown_entry_by_entry() -> None:

@@ -36,8 +36,8 @@ from engine.recipe import Recipe
 import report
 
 MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist"
-ROUNDS = 12
-SECONDS = 0.75  # of each turn: machines change their speed within seconds
+ROUNDS = 24
+SECONDS = 0.5  # of each turn: machines change their speed within less
 WARM_UP = 1.5
 SLOWER = 4  # times as long for a network with steps of a tenth of a second
 SIZE = (1440, 900)
