@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, QTimer
+from PySide6.QtCore import QByteArray, QCoreApplication, QEvent, QSettings, QSize, Qt, QTimer
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
@@ -356,6 +356,7 @@ class Window(QMainWindow):
         if dock is not None:
             dock.show()
             dock.raise_()
+            QCoreApplication.sendPostedEvents(None, QEvent.Type.UpdateLater)  # or Qt paints all that is shown twice
 
     def _show_formula(self, selection: Selection) -> None:
         """A cell was clicked: what it is made of comes to the front of its tabs."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QSettings, Qt
+from PySide6.QtCore import QEvent, QObject, QPoint, QSettings, Qt
 from PySide6.QtGui import QAccessible, QImage
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -184,6 +184,26 @@ def test_docks_close_come_back_and_are_reset(window: Window, qtbot: QtBot) -> No
     window.commands["reset_layout"].trigger()
     qtbot.wait(20)
     assert all(dock.isVisible() and not dock.isFloating() for dock in window.docks.values())
+
+
+def test_a_panel_that_opens_is_painted_once(window: Window, qtbot: QtBot) -> None:
+    class Painted(QObject):
+        times = 0
+
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+            self.times += event.type() == QEvent.Type.Paint
+            return False
+
+    window.session.train(20)
+    wait_for_step(qtbot, window.session, 20)
+    window.docks["timeline"].hide()
+    qtbot.wait(300)  # until the engine, too, has nothing to say
+    painted = Painted()
+    window.panels["timeline"].installEventFilter(painted)
+    window.show_panel("timeline")
+    QApplication.processEvents()
+    QApplication.processEvents()  # Qt paints what is asked for while it shows something
+    assert painted.times == 1
 
 
 def test_layout_and_look_are_remembered(window: Window, settings: QSettings, qtbot: QtBot) -> None:
