@@ -97,7 +97,7 @@ class Session(QObject):
         self._state: State | None = None
         self._saves: list[protocol.SaveSession] = []  # that the engine has not answered yet
         self._watched: dict[object, tuple[WatchItem, ...]] = {}
-        self._last_taken = 0.0
+        self._taken_at = self._wanted_from = 0.0
         self.network: Built | None = None
         self.frame: Frame | None = None
         self.histories: dict[int, Timeline] = {0: Timeline(["loss"])}  # the scalars of every fork by its number
@@ -129,8 +129,6 @@ class Session(QObject):
         self._live_alarm: tuple[int | None, str] | None = None  # layer and tensor that the user was told of
         self.fetching: protocol.Fetching | None = None
         self.rate: float | None = None
-        self._pace = QTimer(self, singleShot=True)
-        self._pace.timeout.connect(self._take_next)
         self._watch_soon = QTimer(self, singleShot=True, interval=0)
         self._watch_soon.timeout.connect(self._send_watch)
         link.received.connect(self._on_event)
@@ -774,23 +772,20 @@ class Session(QObject):
         self.frame = read_frame(self._link.slots, event, self.network.phases, self.network.batches, shown)
         Throttle.begin_frame()
         self.shown.emit(self.frame)
-        self._pace.start(self._rest_before_next())
+        self._take()
 
-    def _rest_before_next(self) -> int:
-        """Milliseconds until the next frame may come."""
-        due = self._last_taken + 1 / self.frame_rate if self.playing else 0.0
-        return max(0, round(1000 * (due - time.perf_counter())))
+    def _take(self) -> None:
+        """Let the next frame come, `frame_rate` times a second at most; it is made while this one is painted."""
+        now = time.perf_counter()
+        Throttle.pace(now - self._taken_at if self.playing else 0.0)
+        self._taken_at = now
+        self._wanted_from = max(now, self._wanted_from + 1 / self.frame_rate if self.playing else 0.0)
+        self._link.send(protocol.Taken(self._wanted_from - now))
 
     def _forget_live(self, step: int) -> None:
         """The run stands at an earlier step again, or is another one."""
         self.live.truncate(step)
         self._live_alarm = None
-
-    def _take_next(self) -> None:
-        now = time.perf_counter()
-        Throttle.pace(now - self._last_taken if self.playing else 0.0)
-        self._last_taken = now
-        self._link.send(protocol.Taken())
 
     def _forget_check(self) -> None:
         """The running check, if there is one, will not end."""

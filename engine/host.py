@@ -132,7 +132,7 @@ class Host:
         self._packer.beliefs.pulse = self._pulse
         self._run: Run | None = None
         self._watch: tuple[WatchItem, ...] = ()
-        self._credit = True  # the app has taken the last frame
+        self._wanted_from = 0.0  # when the next frame may go; never until the app has taken the last
         self._changed = False  # there is something to show that was not sent
         self._unsaved = False
         self._saved_at, self._save_cost = 0.0, 0.0
@@ -445,8 +445,8 @@ class Host:
         self._watch, self._minus = command.items, None
         self._changed = self._run is not None
 
-    def _on_taken(self, _: protocol.Taken) -> None:
-        self._credit = True
+    def _on_taken(self, command: protocol.Taken) -> None:
+        self._wanted_from = time.perf_counter() + command.rest
 
     def _on_askcell(self, command: protocol.AskCell) -> None:
         assert self._run is not None
@@ -591,7 +591,7 @@ class Host:
     def _play_back(self) -> None:
         """One picture further back."""
         assert self._run is not None
-        if self._rate is None and not self._credit:
+        if self._rate is None and not self._is_wanted():
             self._inbox.wait(SLICE)
             return
         run, first = self._run, self._run.path.first_step
@@ -607,15 +607,16 @@ class Host:
         if self._rate is not None:
             wait = self._due - time.perf_counter()
             if wait > 0:
-                self._inbox.wait(min(wait, IDLE_WAIT))
+                self._wait(min(wait, IDLE_WAIT))
                 return
             self._due = max(self._due, time.perf_counter() - 0.1) + 1.0 / self._rate
         if self._back:
             self._play_back()
             return
         now = time.perf_counter()
-        wanted = self._credit or self._step_cost > SLICE  # in the midst of a long step the app may take the last one
-        if (wanted and self._is_due(AHEAD * self._step_cost)) or self._rate is not None or self._left_to_go() <= 1:
+        ahead = AHEAD * self._step_cost
+        wanted = self._is_wanted(ahead) or self._step_cost > SLICE  # amid a long step the app may take the last one
+        if (wanted and self._is_due(ahead)) or self._rate is not None or self._left_to_go() <= 1:
             self._step_and_check(True)
             self._step_cost = time.perf_counter() - now
         else:
@@ -646,11 +647,16 @@ class Host:
 
     def _rest(self) -> None:
         """Nothing to do: save what is unsaved, then sleep until a command arrives."""
-        if self._changed and self._credit:
+        if self._changed and self._is_wanted():
             return
-        self._inbox.wait(0.1 if self._unsaved else IDLE_WAIT)
+        self._wait(0.1 if self._unsaved else IDLE_WAIT)
         if self._unsaved and not self._inbox:
             self._save()
+
+    def _wait(self, seconds: float) -> None:
+        """Sleep so long at most, until a command arrives or the app has room for what it has not been shown."""
+        room_in = self._wanted_from - time.perf_counter() if self._changed else math.inf
+        self._inbox.wait(min(seconds, max(room_in, 0.0)))
 
     def _save(self) -> None:
         """Send the state to go on from, should this process die."""
@@ -666,16 +672,19 @@ class Host:
         """Whether it trains at full speed."""
         return self._playing and self._rate is None and not self._back
 
+    def _is_wanted(self, ahead: float = 0.0) -> bool:
+        """Whether the app has room for a frame now, or so many seconds ahead."""
+        return time.perf_counter() + ahead >= self._wanted_from
+
     def _is_due(self, ahead: float = 0.0) -> bool:
         """Whether a frame now, or so many seconds ahead, takes no more than its share of the time while training."""
         return not self._hurried or time.perf_counter() + ahead >= self._packed_at + PACKING * self._pack_cost
 
     def _send_if_due(self) -> None:
         """Send the picture of where we are, if the app is ready for it."""
-        if self._inbox.next_is(protocol.Taken):
-            self._inbox.take()
-            self._credit = True
-        if self._credit and self._is_due() and (self._for_picture or not self._playing):
+        if self._inbox.next_is(protocol.Taken) and (taken := self._inbox.take()):
+            self._obey(taken)
+        if self._is_wanted() and self._is_due() and (self._for_picture or not self._playing):
             self._send_frame()
 
     def _send_frame(self) -> None:
@@ -693,7 +702,7 @@ class Host:
         event = self._packer.pack(
             run, report, self._watch, self._playing, live, travel.timelines, minus, hurried=self._hurried
         )
-        self._credit = False
+        self._wanted_from = math.inf
         self._changed = self._packer.is_behind(travel.timelines)
         compared = travel.number(travel.compared) if others and travel.compared is not None else -1
         self._send(msgspec.structs.replace(event, fork=travel.number(run.path), compared=compared))

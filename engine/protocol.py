@@ -194,7 +194,9 @@ class Watch(Message, frozen=True):
 
 
 class Taken(Message, frozen=True):
-    """The last frame was taken; the next may come."""
+    """The last frame was taken; the next may come in so many seconds."""
+
+    rest: float = 0.0
 
 
 class ExportScript(Message, frozen=True):

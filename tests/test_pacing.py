@@ -1,5 +1,7 @@
 """When the engine makes pictures while it plays: seldom enough for training, and evenly."""
 
+import math
+import time
 from collections import deque
 from collections.abc import Iterator
 from itertools import count
@@ -34,6 +36,8 @@ class Inbox:
         self.commands: deque[protocol.Command] = deque()
         self.sent: list[protocol.Event] = []
         self.send = self.sent.append
+        self.waits: list[float] = []  # seconds that were to be slept
+        self.wait = self.waits.append
 
     def __bool__(self) -> bool:
         return bool(self.commands)
@@ -75,7 +79,7 @@ def test_the_picture_of_an_epochs_last_step_does_not_wait_for_a_long_validation(
     host._play_slice()
     assert host._inbox.frames() == [(BATCHES, BATCHES - 1)]
     assert not np.isnan(host._run.history["validation_loss"][-1])
-    host._credit = True
+    host._wanted_from = 0.0
     host._pack_cost = 0.0
     host._send_if_due()
     assert host._inbox.frames()[1:] == [(BATCHES, BATCHES)]
@@ -100,7 +104,7 @@ def test_a_picture_is_taken_by_the_app_in_the_midst_of_a_validation(host: Any) -
     for _ in range(BATCHES - 1):
         host._run.step()
     host._obey(protocol.Play(None))
-    host._credit = False
+    host._wanted_from = math.inf
     recorder, amid = host._run.recorder, host._amid_validation
 
     def taken() -> None:
@@ -116,7 +120,7 @@ def test_a_picture_is_taken_by_the_app_in_the_midst_of_a_validation(host: Any) -
 
 def test_the_step_of_a_picture_may_begin_before_the_last_picture_is_taken_where_steps_are_long(host: Any) -> None:
     host._obey(protocol.Play(None))
-    host._credit, host._step_cost = False, 1.0
+    host._wanted_from, host._step_cost = math.inf, 1.0
     host._play_slice()
     assert host._run.trainer.has_input_gradient
     host._send_if_due()
@@ -126,9 +130,28 @@ def test_the_step_of_a_picture_may_begin_before_the_last_picture_is_taken_where_
     assert host._inbox.frames() == [(1, 1)]
 
 
+def test_the_next_picture_comes_as_soon_as_the_app_has_room_for_it(host: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.perf_counter()
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    host._send_if_due()
+    host._obey(protocol.Play(5.0))
+    host._play_slice()
+    host._inbox.commands.append(protocol.Taken(0.010))
+    host._send_if_due()
+    assert len(host._inbox.frames()) == 1, "no room yet"
+    host._play_slice()
+    assert host._inbox.waits == [pytest.approx(0.010)], "not until the next step is due"
+    host._set_playing(False)
+    host._rest()
+    assert host._inbox.waits[1:] == [pytest.approx(0.010)]
+    now += 0.011
+    host._send_if_due()
+    assert [step for step, _ in host._inbox.frames()] == [0, 1]
+
+
 def test_where_steps_are_short_only_a_picture_that_can_be_sent_is_made(host: Any) -> None:
     host._obey(protocol.Play(None))
-    host._credit, host._step_cost = False, 0.0
+    host._wanted_from, host._step_cost = math.inf, 0.0
     made: list[bool] = []
     step_once = host._step_once
 

@@ -170,13 +170,13 @@ def test_other_threads_go_on_as_a_new_run_from_the_same_weights(monkeypatch: pyt
 
 
 def test_fewer_frames_are_asked_for_where_fewer_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = Desk()
+    desk, rests = Desk(), []
     monkeypatch.setattr(time, "perf_counter", lambda: 100.0)
-    desk.session._last_taken = 100.0
-    assert desk.session._rest_before_next() == 0
+    monkeypatch.setattr(desk.session._link, "send", lambda command: rests.append(command.rest))
+    desk.session._take()
     desk.session.playing = True
-    rests = {}
     for rate in (60, 10):
         desk.session.set_frame_rate(rate)
-        rests[rate] = desk.session._rest_before_next()
-    assert rests == {60: 17, 10: 100}
+        desk.session._wanted_from = 100.0
+        desk.session._take()
+    assert rests == pytest.approx([0.0, 1 / 60, 1 / 10])
