@@ -30,6 +30,7 @@ from engine.frames import Array, Phase, as_matrix
 from engine.kept_runs import KeptRuns
 from engine.keyframes import DEFAULT_BUDGET
 from engine.opened_run import notice, restore
+from engine.pacing import Pacing
 from engine.protocol import WatchItem
 from engine.recipe import Recipe, only_live_fields_differ, validated
 from engine.run import Run
@@ -45,8 +46,6 @@ from engine.travel import Travel
 
 log = logging.getLogger("nablascope.engine")
 
-PACKING = 9  # times what a frame took to pack must pass before the next while playing: a tenth of the time
-AHEAD = 0.9  # of what a step took: how early the step of the next picture may begin
 SLICE = 0.002  # seconds of stepping between two looks at the inbox
 SAVE_EVERY = 2.0, 20.0  # seconds between two states sent while playing, at least and at most
 SAVING = 300  # times what a state took to send must pass before the next
@@ -132,12 +131,10 @@ class Host:
         self._packer.beliefs.pulse = self._pulse
         self._run: Run | None = None
         self._watch: tuple[WatchItem, ...] = ()
-        self._wanted_from = 0.0  # when the next frame may go; never until the app has taken the last
+        self._pacing = Pacing()
         self._changed = False  # there is something to show that was not sent
         self._unsaved = False
         self._saved_at, self._save_cost = 0.0, 0.0
-        self._packed_at, self._pack_cost = 0.0, 0.0
-        self._step_cost = 0.0  # seconds of the last step that was for a picture
         self._playing = False
         self._rate: float | None = None
         self._due = 0.0
@@ -446,7 +443,7 @@ class Host:
         self._changed = self._run is not None
 
     def _on_taken(self, command: protocol.Taken) -> None:
-        self._wanted_from = time.perf_counter() + command.rest
+        self._pacing.taken(command.rest)
 
     def _on_askcell(self, command: protocol.AskCell) -> None:
         assert self._run is not None
@@ -591,7 +588,7 @@ class Host:
     def _play_back(self) -> None:
         """One picture further back."""
         assert self._run is not None
-        if self._rate is None and not self._is_wanted():
+        if self._rate is None and not self._pacing.is_wanted():
             self._inbox.wait(SLICE)
             return
         run, first = self._run, self._run.path.first_step
@@ -614,11 +611,9 @@ class Host:
             self._play_back()
             return
         now = time.perf_counter()
-        ahead = AHEAD * self._step_cost
-        wanted = self._is_wanted(ahead) or self._step_cost > SLICE  # amid a long step the app may take the last one
-        if (wanted and self._is_due(ahead)) or self._rate is not None or self._left_to_go() <= 1:
+        if self._rate is not None or self._left_to_go() <= 1 or self._pacing.may_begin(SLICE):
             self._step_and_check(True)
-            self._step_cost = time.perf_counter() - now
+            self._pacing.step_cost = time.perf_counter() - now
         else:
             while self._playing and not self._inbox and time.perf_counter() < now + SLICE and self._left_to_go() > 1:
                 self._step_and_check(self._ends_epoch())  # of which there may be a picture amid the validation
@@ -647,7 +642,7 @@ class Host:
 
     def _rest(self) -> None:
         """Nothing to do: save what is unsaved, then sleep until a command arrives."""
-        if self._changed and self._is_wanted():
+        if self._changed and self._pacing.is_wanted():
             return
         self._wait(0.1 if self._unsaved else IDLE_WAIT)
         if self._unsaved and not self._inbox:
@@ -655,8 +650,7 @@ class Host:
 
     def _wait(self, seconds: float) -> None:
         """Sleep so long at most, until a command arrives or the app has room for what it has not been shown."""
-        room_in = self._wanted_from - time.perf_counter() if self._changed else math.inf
-        self._inbox.wait(min(seconds, max(room_in, 0.0)))
+        self._inbox.wait(min(seconds, max(self._pacing.room_in, 0.0)) if self._changed else seconds)
 
     def _save(self) -> None:
         """Send the state to go on from, should this process die."""
@@ -672,19 +666,12 @@ class Host:
         """Whether it trains at full speed."""
         return self._playing and self._rate is None and not self._back
 
-    def _is_wanted(self, ahead: float = 0.0) -> bool:
-        """Whether the app has room for a frame now, or so many seconds ahead."""
-        return time.perf_counter() + ahead >= self._wanted_from
-
-    def _is_due(self, ahead: float = 0.0) -> bool:
-        """Whether a frame now, or so many seconds ahead, takes no more than its share of the time while training."""
-        return not self._hurried or time.perf_counter() + ahead >= self._packed_at + PACKING * self._pack_cost
-
     def _send_if_due(self) -> None:
         """Send the picture of where we are, if the app is ready for it."""
         if self._inbox.next_is(protocol.Taken) and (taken := self._inbox.take()):
             self._obey(taken)
-        if self._is_wanted() and self._is_due() and (self._for_picture or not self._playing):
+        due = self._pacing.is_wanted() and (not self._hurried or self._pacing.is_due())
+        if due and (self._for_picture or not self._playing):
             self._send_frame()
 
     def _send_frame(self) -> None:
@@ -702,13 +689,11 @@ class Host:
         event = self._packer.pack(
             run, report, self._watch, self._playing, live, travel.timelines, minus, hurried=self._hurried
         )
-        self._wanted_from = math.inf
         self._changed = self._packer.is_behind(travel.timelines)
         compared = travel.number(travel.compared) if others and travel.compared is not None else -1
         self._send(msgspec.structs.replace(event, fork=travel.number(run.path), compared=compared))
-        self._packed_at = time.perf_counter()
-        taken = self._packed_at - start - self._packer.beliefs.spent  # which has its own share of the time
-        self._pack_cost += 0.2 * (min(taken, 4 * self._pack_cost) - self._pack_cost) if self._pack_cost else taken
+        beliefs = self._packer.beliefs.spent  # which have their own share of the time
+        self._pacing.sent(time.perf_counter() - start - beliefs)
 
     def _taken_off(self, addresses: tuple[str, ...], *, again: bool) -> tuple[dict[str, Array], bool]:
         """What is taken off tensors here: a fork's, or those of the step before; and whether there is a fork."""

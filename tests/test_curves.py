@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 from PySide6.QtCore import QObject, QPoint, QPointF, Qt
+from PySide6.QtGui import QColor, QImage, QPainter, QPolygonF
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -20,6 +21,7 @@ from app.panels.curves import CurvesPanel
 from app.session import Session
 from app.widgets.axes import limits, steady
 from app.widgets.curve_data import Dense, Sparse
+from app.widgets.curve_layer import Look, Shape, _paint_line
 from app.widgets.numbers import exact, figures, percent, tiny
 from app.widgets.series import Overlay
 from app.widgets.smoothing import mean_of
@@ -148,6 +150,19 @@ def test_many_measured_steps_are_thinned_too():
 
 
 # --- axes and numbers -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("points", "has_dots"), [(1, True), (8, True), (19, True), (24, False), (200, False)])
+def test_dots_are_drawn_only_where_they_do_not_melt_into_a_line(qtbot: QtBot, points: int, has_dots: bool):
+    image = QImage(200, 20, QImage.Format.Format_ARGB32_Premultiplied)
+    image.fill(0)
+    painter = QPainter(image)
+    line = QPolygonF([QPointF(x, 10) for x in np.linspace(5, 195, points)])
+    shape = SimpleNamespace(look=Look(QColor("white"), dots=5))
+    _paint_line(painter, cast(Shape, shape), [line], 1.0)
+    painter.end()
+    height = max(sum(image.pixelColor(x, y).alpha() > 99 for y in range(20)) for x in range(200))
+    assert height >= 5 if has_dots else height <= 2
 
 
 def test_axes_hold_still_while_a_curve_grows():

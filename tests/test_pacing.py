@@ -16,6 +16,7 @@ from engine import protocol
 from engine.conditions import AtPhase
 from engine.explain import explain
 from engine.host import Host
+from engine.pacing import AHEAD, PACKING
 from engine.recipe import Recipe
 from engine.shared import FrameSlots
 
@@ -79,8 +80,8 @@ def test_the_picture_of_an_epochs_last_step_does_not_wait_for_a_long_validation(
     host._play_slice()
     assert host._inbox.frames() == [(BATCHES, BATCHES - 1)]
     assert not np.isnan(host._run.history["validation_loss"][-1])
-    host._wanted_from = 0.0
-    host._pack_cost = 0.0
+    host._pacing.taken(0.0)
+    host._pacing._pack_cost = 0.0
     host._send_if_due()
     assert host._inbox.frames()[1:] == [(BATCHES, BATCHES)]
 
@@ -104,7 +105,7 @@ def test_a_picture_is_taken_by_the_app_in_the_midst_of_a_validation(host: Any) -
     for _ in range(BATCHES - 1):
         host._run.step()
     host._obey(protocol.Play(None))
-    host._wanted_from = math.inf
+    host._pacing.taken(math.inf)
     recorder, amid = host._run.recorder, host._amid_validation
 
     def taken() -> None:
@@ -120,7 +121,8 @@ def test_a_picture_is_taken_by_the_app_in_the_midst_of_a_validation(host: Any) -
 
 def test_the_step_of_a_picture_may_begin_before_the_last_picture_is_taken_where_steps_are_long(host: Any) -> None:
     host._obey(protocol.Play(None))
-    host._wanted_from, host._step_cost = math.inf, 1.0
+    host._pacing.taken(math.inf)
+    host._pacing.step_cost = 1.0
     host._play_slice()
     assert host._run.trainer.has_input_gradient
     host._send_if_due()
@@ -151,7 +153,8 @@ def test_the_next_picture_comes_as_soon_as_the_app_has_room_for_it(host: Any, mo
 
 def test_where_steps_are_short_only_a_picture_that_can_be_sent_is_made(host: Any) -> None:
     host._obey(protocol.Play(None))
-    host._wanted_from, host._step_cost = math.inf, 0.0
+    host._pacing.taken(math.inf)
+    host._pacing.step_cost = 0.0
     made: list[bool] = []
     step_once = host._step_once
 
@@ -169,11 +172,11 @@ def test_a_picture_begins_so_early_that_it_stands_when_it_is_due(host: Any, monk
     host._obey(protocol.Play(None))
     clock = count(100.0, 1e-5)
     monkeypatch.setattr(engine.host.time, "perf_counter", lambda: next(clock))
-    host._packed_at, host._pack_cost = 100.0, 0.001
-    due = engine.host.PACKING * 0.001
-    host._step_cost = 0.9 * due / engine.host.AHEAD
-    assert not host._is_due(engine.host.AHEAD * host._step_cost)
-    host._step_cost = 1.1 * due / engine.host.AHEAD
+    host._pacing._packed_at, host._pacing._pack_cost = 100.0, 0.001
+    due = PACKING * 0.001
+    host._pacing.step_cost = 0.9 * due / AHEAD
+    assert not host._pacing.may_begin(1.0)
+    host._pacing.step_cost = 1.1 * due / AHEAD
     host._play_slice()
     assert (host._run.trainer.step_count, host._run.trainer.has_input_gradient) == (1, True)
     host._send_if_due()

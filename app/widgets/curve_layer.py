@@ -25,7 +25,7 @@ import pyqtgraph as pg  # isort: skip  (after PySide6, or it may choose another 
 FAR = 20_000.0  # pixels beyond the edge that nothing is drawn at: the painter's numbers end
 MARK = 9  # pixels: how high a mark on the time axis is
 GAP = 4.0  # pixels between a curve's end and its tag
-MOST_DOTS = 60
+APART = 2  # dots: how far one is from the next at least, on the average
 FINE = 12  # curves up to which bands are as fine as the screen; with more, every second pixel
 
 
@@ -36,7 +36,7 @@ class Look(NamedTuple):
     width: float = 1.0
     alpha: int = 255
     style: Qt.PenStyle = Qt.PenStyle.SolidLine
-    dots: float = 0.0  # pixels across, where they are few enough to be told apart
+    dots: float = 0.0  # pixels across, where they are far enough apart to be told from each other
     smooth: bool = True
 
 
@@ -220,11 +220,17 @@ def _paint_line(painter: QPainter, shape: Shape, lines: list[QPolygonF], stroke:
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, look.smooth)
     for line in lines:
         painter.drawPolyline(line)
-    if look.dots and len(shape.points.line[0]) <= MOST_DOTS:
+    if look.dots and lines and _are_apart(lines, look.dots):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(colour, look.dots, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
         for line in lines:
             painter.drawPoints(line)
+
+
+def _are_apart(lines: list[QPolygonF], size: float) -> bool:
+    """Whether dots of a size, one at each point of a curve's pieces, would not melt into a line."""
+    count, width = sum(len(line) for line in lines), lines[-1].last().x() - lines[0].first().x()
+    return bool(width >= (count - 1) * APART * size)
 
 
 def _lines(pixels: Pixels, place: int | None) -> list[QPolygonF]:
