@@ -47,8 +47,7 @@ from engine.travel import Travel
 log = logging.getLogger("nablascope.engine")
 
 SLICE = 0.002  # seconds of stepping between two looks at the inbox
-SAVE_EVERY = 2.0, 20.0  # seconds between two states sent while playing, at least and at most
-SAVING = 300  # times what a state took to send must pass before the next
+SAVE_EVERY = 2.0  # seconds between two states sent while playing
 BUILD_WITHIN = 60.0  # seconds that loading the data and drawing the weights may take
 QUIT_WITHIN = 0.2  # seconds that a download may take to stop at the end
 IDLE_WAIT = 0.2  # seconds the main loop sleeps at most, so that its beat goes on
@@ -623,7 +622,7 @@ class Host:
             self._told_at = time.perf_counter()
         if self._left_to_go() <= 0:
             self._set_playing(False)
-        if time.perf_counter() > self._saved_at + min(max(SAVING * self._save_cost, SAVE_EVERY[0]), SAVE_EVERY[1]):
+        if time.perf_counter() - self._saved_at > max(SAVE_EVERY, 100 * self._save_cost):
             self._save()
 
     def _ends_epoch(self) -> bool:

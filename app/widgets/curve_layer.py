@@ -229,7 +229,7 @@ def _paint_line(painter: QPainter, shape: Shape, lines: list[QPolygonF], stroke:
 
 def _are_apart(lines: list[QPolygonF], size: float) -> bool:
     """Whether dots of a size, one at each point of a curve's pieces, would not melt into a line."""
-    count, width = sum(len(line) for line in lines), lines[-1].last().x() - lines[0].first().x()
+    count, width = sum(line.size() for line in lines), lines[-1].last().x() - lines[0].first().x()
     return bool(width >= (count - 1) * APART * size)
 
 
