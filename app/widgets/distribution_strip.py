@@ -20,7 +20,7 @@ from app.widgets.telling_strip import TellingStrip
 from app.widgets.tensor_numbers import PERCENTS, Flat, places
 
 MOST = 160  # places along the strip, each for so many steps that all that was seen fits
-HELD = 12  # places at most until the next that was seen, over which the one before is drawn on
+HELD = 40  # places at most until the next that was seen, over which the one before is drawn on
 BANDS = ((0, 4), (1, 3))  # lower and upper percentile of each
 STRENGTHS = (80, 170)  # with which they are coloured
 MEDIAN = 2 * len(BANDS) + 1  # its place in the colour table
