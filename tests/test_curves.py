@@ -152,7 +152,7 @@ def test_many_measured_steps_are_thinned_too():
 # --- axes and numbers -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("points", "has_dots"), [(1, True), (8, True), (19, True), (24, False), (200, False)])
+@pytest.mark.parametrize(("points", "has_dots"), [(1, True), (8, True), (25, True), (30, False), (200, False)])
 def test_dots_are_drawn_only_where_they_do_not_melt_into_a_line(qtbot: QtBot, points: int, has_dots: bool):
     image = QImage(200, 20, QImage.Format.Format_ARGB32_Premultiplied)
     image.fill(0)

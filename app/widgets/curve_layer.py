@@ -25,7 +25,7 @@ import pyqtgraph as pg  # isort: skip  (after PySide6, or it may choose another 
 FAR = 20_000.0  # pixels beyond the edge that nothing is drawn at: the painter's numbers end
 MARK = 9  # pixels: how high a mark on the time axis is
 GAP = 4.0  # pixels between a curve's end and its tag
-APART = 2  # dots: how far one is from the next at least, on the average
+APART = 1.5  # dots: how far one is from the next at least, on the average
 FINE = 12  # curves up to which bands are as fine as the screen; with more, every second pixel
 
 
